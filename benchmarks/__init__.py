@@ -1,0 +1,1 @@
+"""Ours against named peers, side by side in one process: `python -m benchmarks.descent` and its neighbours."""
