@@ -33,7 +33,7 @@ def setup(torch):
     wanted = _fingerprint(torch)
     if STAMP.exists() and STAMP.read_text() == wanted:
         return
-    print("Installing the course into .venv (once; some minutes, about 1.5 GB on disk). "
+    print("Installing the course into .venv (once; some minutes, about 2 GB on disk). "
           "Stop with Ctrl-C; the next call goes on.", flush=True)
     _step("1/3 A virtual environment")
     _create_environment()
