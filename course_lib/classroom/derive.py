@@ -1,0 +1,84 @@
+"""From a sheet to its two notebooks: the learner's, and the instructor's with everything in it.
+
+Cells carry nbgrader's metadata (schema 3) and its marks, so that its tools can open them too.
+"""
+
+import hashlib
+
+from course_lib.classroom.sheet import stubs
+
+_HIDDEN = "### BEGIN HIDDEN TESTS\n{}\n### END HIDDEN TESTS"
+_FREE_ANSWER = "*Write your answer here.*"
+
+
+def learner_cells(sheet):
+    """Statements, answer cells to fill, visible checks; no solution, hidden check, wrong answer or rubric."""
+    return _cells(sheet, for_instructor=False)
+
+
+def instructor_cells(sheet):
+    """Everything: solutions, hidden checks before the visible one that gives the verdict, wrong answers, rubrics."""
+    return _cells(sheet, for_instructor=True)
+
+
+def notebook(cells):
+    """A notebook of (type, source, metadata) with ids made from the content, so that a small change is a small diff."""
+    from nbformat import v4
+
+    seen, made = {}, []
+    for kind, source, metadata in cells:
+        key = metadata.get("nbgrader", {}).get("grade_id") or hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:10]
+        seen[key] = seen.get(key, 0) + 1
+        cell = (v4.new_code_cell if kind == "code" else v4.new_markdown_cell)(source, metadata=metadata)
+        cell["id"] = key if seen[key] == 1 else f"{key}-{seen[key]}"
+        made.append(cell)
+    return v4.new_notebook(cells=made, metadata=NOTEBOOK_METADATA)
+
+
+NOTEBOOK_METADATA = {
+    "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
+    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python", "pygments_lexer": "ipython3"},
+}
+
+
+def _cells(sheet, for_instructor):
+    counts, derived = {}, []
+
+    def add(cell, kind, source, role, **grading):
+        exercise = str(cell.metadata["exercise"])
+        counts[exercise, role] = number = counts.get((exercise, role), 0) + 1
+        grade_id = f"exercise-{exercise.replace('.', '-')}-{role}" + (f"-{number}" if number > 1 else "")
+        metadata = {"exercise": exercise, "role": role}
+        if grading:
+            defaults = {"grade": False, "solution": False, "locked": False, "task": False, "schema_version": 3}
+            metadata["nbgrader"] = {"grade_id": grade_id, **defaults, **grading}
+        derived.append((kind, source, metadata))
+
+    for cell in sheet.cells:
+        role = cell.metadata.get("role")
+        if role is None:
+            derived.append((cell.cell_type, cell.source, {k: v for k, v in cell.metadata.items() if k == "tags"}))
+            continue
+        exercise = sheet.exercises[str(cell.metadata["exercise"])]
+        number = counts.get((exercise.id, role), 0)
+        last_check = role == "check" and number == len(exercise.checks) - 1
+        if role == "answer" and for_instructor:
+            add(cell, "code", cell.source, "answer", solution=True)
+        elif role == "answer" and number == 0:
+            for source in stubs(exercise):
+                add(cell, "code", source, "answer", solution=True)
+        elif last_check:
+            for source in exercise.hidden * for_instructor:
+                add(cell, "code", _HIDDEN.format(source), "hidden", locked=True)
+            verdict = f'{cell.source}\n\ncheck("{exercise.id}", points={exercise.points:g})'
+            add(cell, "code", verdict, "check", grade=True, locked=True, points=exercise.points)
+        elif role == "check":
+            add(cell, "code", cell.source, "check", locked=True)
+        elif role == "free":
+            add(cell, "markdown", cell.source, "question")
+            add(cell, "markdown", _FREE_ANSWER, "free", grade=True, solution=True, points=exercise.points)
+        elif role == "wrong" and for_instructor:
+            add(cell, "markdown", f"Rejected: **{cell.metadata['name']}**\n\n```python\n{cell.source}\n```", "wrong")
+        elif role == "rubric" and for_instructor:
+            add(cell, "markdown", cell.source, "rubric")
+    return derived

@@ -1,0 +1,122 @@
+"""An exercise sheet, `solutions/NN_name/exercises.md`: the one source of statements, solutions, checks and points.
+
+A cell's fence line says what it is: ```` ```python exercise="02.1" role="answer" points=3 ````. Roles of code:
+answer (with its solution between marks), starter (what learners begin with; without it the solution is cut out of
+the answer), check, hidden, wrong (with a name). Roles of text: free (a question with points), rubric.
+Reading needs jupytext (the package's `test` extra).
+"""
+
+import linecache
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from course_lib.classroom import checks
+
+_ROLES = {"code": ("answer", "starter", "check", "hidden", "wrong"), "markdown": ("free", "rubric")}
+_SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION\n.*?^[ \t]*### END SOLUTION[^\n]*$", re.DOTALL | re.MULTILINE)
+
+
+def read_cells(path):
+    """The cells of a Jupytext Markdown file, split at headings, without its front matter."""
+    import jupytext
+
+    layout = {"extension": ".md", "format_name": "markdown", "split_at_heading": True}
+    cells = jupytext.reads(Path(path).read_text("utf-8"), fmt=layout).cells
+    return cells[1:] if cells and cells[0].cell_type == "raw" else cells
+
+
+@dataclass
+class Exercise:
+    """One exercise: sources of its cells by role; `points` is what it is worth."""
+
+    id: str
+    points: float = 0
+    answers: list = field(default_factory=list)
+    checks: list = field(default_factory=list)
+    hidden: list = field(default_factory=list)
+    wrong: dict = field(default_factory=dict)  # name -> source
+    question: str = ""
+    rubric: str = ""
+    starters: list = field(default_factory=list)
+
+    @property
+    def is_free(self):
+        """Is it answered in words, and marked by a person?"""
+        return bool(self.question)
+
+
+class Sheet:
+    """`cells` in the order of the file and `exercises` by id.
+
+    Raises ValueError, naming file and exercise, for a role that does not exist, an exercise without points,
+    answer or check, and two wrong answers of one name.
+    """
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.cells = read_cells(path)
+        self.exercises = {}
+        for cell in self.cells:
+            if "exercise" in cell.metadata or "role" in cell.metadata:
+                self._add(cell)
+        for exercise in self.exercises.values():
+            self._complete(exercise)
+
+    def _add(self, cell):
+        role = cell.metadata.get("role")
+        key = str(cell.metadata.get("exercise", ""))
+        if not re.fullmatch(r"\d\d\.\d+", key):
+            self._refuse(key, 'needs an id like exercise="02.1" (in quotes)')
+        if role not in _ROLES.get(cell.cell_type, ()):
+            self._refuse(key, f"role {role!r} of a {cell.cell_type} cell; use one of {', '.join(_ROLES[cell.cell_type])}")
+        exercise = self.exercises.setdefault(key, Exercise(key))
+        exercise.points += cell.metadata.get("points", 0)
+        if role == "wrong":
+            name = cell.metadata.get("name") or self._refuse(key, 'a wrong answer needs name="what is wrong with it"')
+            if name in exercise.wrong:
+                self._refuse(key, f"two wrong answers are called {name!r}")
+            exercise.wrong[name] = cell.source
+        elif role in ("free", "rubric"):
+            setattr(exercise, {"free": "question"}.get(role, role), cell.source)
+        else:
+            getattr(exercise, {"answer": "answers", "check": "checks", "starter": "starters"}.get(role, role)).append(cell.source)
+
+    def _complete(self, exercise):
+        if not exercise.points > 0:
+            self._refuse(exercise.id, "has no points")
+        if exercise.is_free and not exercise.rubric:
+            self._refuse(exercise.id, "has a free question without a rubric")
+        if not exercise.is_free and not (exercise.answers and exercise.checks):
+            self._refuse(exercise.id, "needs an answer cell and a check cell")
+
+    def _refuse(self, exercise, problem):
+        raise ValueError(f"{self.path}: exercise {exercise or '(no id)'}: {problem}")
+
+    def load(self, exercise, answer="solution"):
+        """Run the sheet's plain code and what belongs to `exercise`; return (namespace, checks).
+
+        `answer`: "solution", "stub" (what a learner begins with), or the name of a wrong answer, which is run
+        after the solution and so replaces what it defines. `checks` is what `checks.run` takes.
+        """
+        exercise = self.exercises[exercise]
+        sources = exercise.answers if answer != "stub" else stubs(exercise)
+        sources = [*sources, *([exercise.wrong[answer]] if answer not in ("solution", "stub") else [])]
+        shared = [cell.source for cell in self.cells if cell.cell_type == "code" and "role" not in cell.metadata]
+        namespace = {"__name__": f"exercise_{exercise.id}"}
+        with checks.separate_registry() as registry:
+            for number, source in enumerate([*shared, *sources, *exercise.checks, *exercise.hidden]):
+                name = f"<{exercise.id} {answer} {number}>"
+                linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
+                exec(compile(source, name, "exec"), namespace)
+        return namespace, registry[exercise.id]
+
+
+def stubs(exercise):
+    """What a learner finds in the answer cells: the starter cells, or the answers with their solutions cut out."""
+    return exercise.starters or [cut_solution(source) for source in exercise.answers]
+
+
+def cut_solution(source):
+    """Replace each block between ### BEGIN SOLUTION and ### END SOLUTION by a line that says it is not written."""
+    return _SOLUTION.sub(r'\1raise NotImplementedError("write your answer here")', source)

@@ -1,0 +1,121 @@
+"""The learner's functions as a check sees them: plain data goes in, plain data comes out.
+
+A check never holds an object of the learner's, and the learner's code never holds one of the check's.
+So the same check can run here, in one process, or in a grader that keeps the learner's code in another one.
+"""
+
+import contextlib
+import io
+import linecache
+import traceback
+import warnings
+
+import numpy as np
+
+
+class StudentError(Exception):
+    """The learner's code raised, is missing, or gave something that is not plain data.
+
+    `kinds` are the names of the exception's class and its bases, `line` is the number of the line in the
+    learner's cell (None if unknown) and `code` the text of that line.
+    """
+
+    def __init__(self, message, *, kinds=(), line=None, code="", hint=""):
+        super().__init__(message)
+        self.kinds, self.line, self.code, self.hint = tuple(kinds), line, code, hint
+
+
+class Student:
+    """Calls functions of `namespace` by name: `student.gradient(theta, X, y)`.
+
+    Arguments are copied, so that a function that changes its input cannot change the check's data.
+    Numbers, strings, booleans, None, lists, tuples, dicts and NumPy arrays cross; anything else raises
+    TypeError when the check passes it, and StudentError when the learner returns it.
+
+    >>> Student({"double": lambda x: 2 * x}).double(4)
+    8
+    """
+
+    def __init__(self, namespace):
+        self._namespace = namespace
+        self.printed = ""
+        self.last_answer = None
+
+    def __getattr__(self, name):
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return lambda *args, **kwargs: self.calling(name, *args, **kwargs)[0]
+
+    def calling(self, name, *args, **kwargs):
+        """Call function `name`; return its answer and the tuple of arguments as the call left them."""
+        function = self._find(name)
+        args = [plain(value, f"argument {i + 1} of {name}") for i, value in enumerate(args)]
+        kwargs = {key: plain(value, f"argument {key} of {name}") for key, value in kwargs.items()}
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                answer = function(*args, **kwargs)
+        except (Exception, SystemExit) as error:
+            raise self._explain(error) from None
+        finally:
+            self.printed += printed.getvalue()
+        try:
+            self.last_answer = (name, plain(answer, f"{name}(...)"))
+            return self.last_answer[1], tuple(plain(value, f"argument {i + 1} of {name}") for i, value in enumerate(args))
+        except TypeError as error:
+            raise StudentError(str(error), kinds=["NotPlainData"], hint=_how_to_return(answer)) from None
+
+    def _find(self, name):
+        if name not in self._namespace:
+            raise StudentError(f"there is no function {name}", kinds=["Missing"], hint="run the cell with your answer first, and keep the function's name")
+        if not callable(self._namespace[name]):
+            kind = type(self._namespace[name]).__name__
+            raise StudentError(f"{name} is not a function but a value of type {kind}", kinds=["Missing"], hint=f"define it with def {name}(...):")
+        return self._namespace[name]
+
+    def _explain(self, error):
+        """One line for an exception, with the last line of the learner's own code that it passed through."""
+        kinds = [cls.__name__ for cls in type(error).__mro__ if cls not in (object, BaseException)]
+        message = " ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":")
+        line, code = None, ""
+        for frame, number in traceback.walk_tb(error.__traceback__):
+            if frame.f_globals is self._namespace:
+                line, code = number, linecache.getline(frame.f_code.co_filename, number).strip()
+        return StudentError(message, kinds=kinds, line=line, code=code)
+
+
+def plain(value, where, depth=0):
+    """Return a copy of `value`; raise TypeError, naming `where`, if it is not plain data."""
+    if value is None or isinstance(value, (bool, str, np.generic)):
+        return value
+    if isinstance(value, (int, float, complex)):
+        return value
+    if type(value) is np.ndarray and not value.dtype.hasobject:
+        return value.copy()
+    if depth > 20:
+        raise TypeError(f"{where} is nested more than 20 levels deep, or contains itself")
+    if isinstance(value, dict):
+        return {plain(k, where, depth + 1): plain(v, where, depth + 1) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        base = list if isinstance(value, list) else tuple
+        return base(plain(item, where, depth + 1) for item in value)
+    raise TypeError(f"{where} is {_describe(value)}, not plain data (numbers, strings, lists, tuples, dicts, NumPy arrays)")
+
+
+def _describe(value):
+    if type(value) is np.ndarray:
+        return f"an array of dtype {value.dtype}"
+    module = type(value).__module__.split(".")[0]
+    name = type(value).__name__
+    return f"a {name}" if module == "builtins" else f"a {module} {name}"
+
+
+def _how_to_return(value):
+    if type(value).__module__.startswith(("pandas", "torch")):
+        return "return a NumPy array: add .to_numpy() or .numpy()"
+    if type(value) is np.ndarray:
+        return "return an array of numbers: .astype(float)"
+    if hasattr(value, "__next__") or isinstance(value, (set, frozenset, range, map, zip)):
+        return "return a list: list(...)"
+    return "return a number, list, tuple, dict or NumPy array"
