@@ -1,0 +1,16 @@
+"""Cross-validation: how a number about unseen rows is got from the rows that one has (A 8.3.2)."""
+
+from course_lib.validation.grouped import GroupKFold
+from course_lib.validation.kfold import KFold
+from course_lib.validation.repeated import RepeatedKFold, RepeatedStratifiedKFold
+from course_lib.validation.stratified import StratifiedKFold
+from course_lib.validation.time_series import TimeSeriesSplit
+
+__all__ = [
+    "GroupKFold",
+    "KFold",
+    "RepeatedKFold",
+    "RepeatedStratifiedKFold",
+    "StratifiedKFold",
+    "TimeSeriesSplit",
+]
