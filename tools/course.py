@@ -61,7 +61,7 @@ def lab(torch):
 
 def _create_environment():
     try:
-        venv.create(VENV, with_pip=True)
+        venv.create(VENV, with_pip=True, symlinks=os.name != "nt")
     except subprocess.CalledProcessError:
         sys.exit("This Python cannot make virtual environments (no ensurepip).\n"
                  "On Debian or Ubuntu: sudo apt install python3-venv. Then run the same command again.")
