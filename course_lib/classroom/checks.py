@@ -15,8 +15,9 @@ import numpy as np
 
 from course_lib.classroom import progress
 from course_lib.classroom.expect import Unexpected, show
-from course_lib.classroom.student import Student, StudentError
+from course_lib.classroom.student import NotPlainData, Student, StudentError
 
+_WIDTH = 200  # of a line of a report
 _registry = {}  # exercise -> {function name: (function, is it hidden)}
 _seeds = {}  # exercise -> counter: new data for every call, and the same again in a fresh kernel
 
@@ -98,7 +99,7 @@ class Report:
             return []
         first = next(outcome for outcome in self.outcomes if outcome.status != "passed")
         pairs = [(label, " ".join(getattr(first, label).split())) for label in ("tried", "got", "expected", "hint", "printed")]
-        return [(label, text) for label, text in pairs if text]
+        return [(label, text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…") for label, text in pairs if text]
 
     def __repr__(self):
         lines = [self.headline()] + [f"  {label + ':':<10}{text}" for label, text in self.details()]
@@ -130,13 +131,13 @@ def check(exercise, *, points=None, namespace=None, seed=None):
     """Run the checks of `exercise` on the functions in `namespace` (default: the caller's) and say what came out.
 
     Every call draws new data; `seed` repeats those of an earlier call. Returns a Report, which
-    shows itself as the last line of a cell. Raises KeyError when no check of that name is known.
+    shows itself as the last line of a cell. Raises ValueError when no check of that name is known.
     """
     namespace = sys._getframe(1).f_globals if namespace is None else namespace
     checks = _registry.get(exercise)
     if not checks:
         known = ", ".join(sorted(_registry)) or "none yet"
-        raise KeyError(f"no checks for {exercise!r}. Run the cells above this one first; known: {known}")
+        raise ValueError(f"no checks for {exercise!r} here; known: {known}. Run the cells above this one first.")
     seed = next(_seeds.setdefault(exercise, itertools.count())) if seed is None else seed
     report = Report(exercise, run(checks, Student(namespace), seed), points, seed)
     if report.passed and not any(is_hidden for _, is_hidden in checks.values()):  # hidden checks: the instructor's copy
@@ -151,7 +152,7 @@ def run(checks, student, seed):
 
 def _run_one(name, function, student, seed):
     outcome = Outcome(name.replace("_", " "), "passed")
-    student.printed, student.last_answer = "", None
+    student._printed, student._last_call, student._last_answer = "", "", None
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     try:
         function(student, rng)
@@ -160,16 +161,21 @@ def _run_one(name, function, student, seed):
         outcome.status, outcome.tried, outcome.got, outcome.expected, outcome.hint = "failed", error.tried, error.got, error.expected, error.hint
     except StudentError as error:
         outcome.status = "not written" if "NotImplementedError" in error.kinds else "error"
-        outcome.got, outcome.hint = str(error), error.hint
-        if error.line:
-            outcome.got += f" (line {error.line} of your cell: {error.code})"
-    except Exception as error:  # the check met an answer of a form that it did not foresee
-        outcome.status, outcome.got = "failed", f"{type(error).__name__}: {error}"
-        if student.last_answer:
-            called, answer = student.last_answer
-            outcome.tried, outcome.got = f"{called}(...)", show(answer)
-            outcome.hint = f"the answer has another form than the exercise asks for ({type(error).__name__}: {error})"
-    if student.printed:
-        lines = student.printed.strip().splitlines()
+        place = f" (line {error.line} of the cell: {error.code})" if error.line else ""
+        outcome.tried, outcome.got, outcome.hint = error.tried, f"{error}{place}", error.hint
+    except Exception as error:
+        _other_form(outcome, student, error)
+    if student._printed.strip():
+        lines = student._printed.strip().splitlines()
         outcome.printed = show(lines[0]) + (f" (and {len(lines) - 1} more lines)" if len(lines) > 1 else "")
     return outcome
+
+
+def _other_form(outcome, student, error):
+    """The check itself raised: it met an answer of a form that it did not foresee, or it is wrong."""
+    reason = f"{type(error).__name__}: {error}"
+    if isinstance(error, NotPlainData) or not student._last_call:
+        outcome.status, outcome.got, outcome.hint = "broken", reason, "the check is at fault here, not your answer"
+    else:
+        outcome.status, outcome.tried, outcome.got = "failed", student._last_call, show(student._last_answer)
+        outcome.hint = f"the answer has another form than the exercise asks for ({reason})"

@@ -1,5 +1,7 @@
 """What a check says about an answer: what was tried, what came out, what was expected, and one hint."""
 
+import math
+
 import numpy as np
 
 from course_lib.classroom.student import StudentError
@@ -23,29 +25,29 @@ def close(got, want, *, tried, hint, rtol=1e-6, atol=1e-9):
     """Raise Unexpected unless `got` holds the numbers `want` in the same shape, |got - want| <= atol + rtol |want|.
 
     What is wrong is named where it can be seen: the shape, NaN, a type that is not a number, an integer array
-    that cut its values, a wrong sign or a constant factor.
+    that cut its values, a wrong sign, a constant factor or offset, another order.
     """
     want = np.asarray(want)
 
-    def unexpected(got, special=None):
-        raise Unexpected(tried=tried, got=got, expected=_with_shape(want), hint=special or hint)
+    def unexpected(got, better_hint=None):
+        raise Unexpected(tried=tried, got=got, expected=_with_shape(want), hint=better_hint or hint)
 
     if got is None:
         unexpected("None", "does the function end with return?")
     try:
         array = np.asarray(got)
     except ValueError:
-        unexpected(f"rows of different lengths: {show(got)}", "every row must have the same length")
-    if array.dtype.kind not in "iufc":
-        unexpected(f"{show(got)} ({_kind(got)})", "return numbers")
+        unexpected(f"{show(got)}: rows of different lengths", "every row must have the same length")
+    if array.dtype.kind not in ("iufc" if want.dtype.kind == "c" else "iuf"):
+        unexpected(f"{show(got)}, {_kind(got)}", "return numbers")
     if array.shape != want.shape:
         unexpected(_with_shape(array), _shape_hint(array.shape, want.shape))
-    if not np.isfinite(array).all() and np.isfinite(want).all():
-        bad = int((~np.isfinite(array)).sum())
-        unexpected(f"{bad} of {array.size} values NaN or infinite: {show(array)}" if array.ndim else show(array))
+    bad = ~np.isfinite(array) & np.isfinite(want)
+    if bad.any():
+        unexpected(f"{bad.sum()} of {array.size} values NaN or infinite: {show(array)}" if array.ndim else show(array))
     wrong = ~np.isclose(array, want, rtol=rtol, atol=atol, equal_nan=True)
     if wrong.any():
-        unexpected(_difference(array, want, wrong), _value_hint(array, want, rtol, atol))
+        unexpected(_difference(array, want, wrong, rtol, atol), _cut_hint(array, want))
 
 
 def equal(got, want, *, tried, hint):
@@ -117,8 +119,8 @@ def _same(got, want):
 
 
 def _shape_hint(got, want):
-    if len(got) == 2 and got[0] == got[1] and got[0] > 1 and got[0] in want and len(want) <= 2 and 1 in (*want, len(want)):
-        return f"shape {got} comes from mixing ({got[0]},) with ({got[0]}, 1): NumPy makes a table of all pairs. Give both the same shape"
+    if len(got) == 2 and min(got) > 1 and math.prod(want) == got[0]:
+        return "arrays of shapes (m,) and (m, 1) were mixed: NumPy makes a table of all pairs. Give both one shape"
     if got == want + (1,):
         return "one axis too many: .ravel() makes a flat array"
     if got + (1,) == want:
@@ -126,27 +128,46 @@ def _shape_hint(got, want):
     if want == ():
         return "a single number is expected: is a sum or a mean missing?"
     if got == ():
-        return "one number for each entry is expected: is there a sum or a mean too much?"
+        return "one number for each entry is expected: is there a sum or a mean too many?"
     if got == want[::-1]:
         return "rows and columns are exchanged: .T"
     return None
 
 
-def _value_hint(got, want, rtol, atol):
-    if got.dtype.kind in "iu" and want.dtype.kind == "f" and np.allclose(got, np.trunc(want)):
-        return "an integer array cuts what is written into it: begin with floats, np.zeros(...) or .astype(float)"
-    with np.errstate(all="ignore"):
-        ratio = np.vdot(want, got) / np.vdot(want, want) if np.any(want) else 0.0
-    if ratio and want.size > 1 and np.allclose(got, ratio * want, rtol=max(rtol, 1e-6), atol=atol):
-        return None
+def _cut_hint(got, want):
+    if got.dtype.kind in "iu" and want.dtype.kind == "f" and np.array_equal(got, np.trunc(want)):
+        return "whole numbers cut what is written into them: begin with floats, np.zeros(...) or .astype(float)"
     return None
 
 
-def _difference(got, want, wrong):
-    if got.ndim == 0:
-        return show(got)
+def _difference(got, want, wrong, rtol, atol):
+    """Where two arrays of one shape differ; whole if small."""
+    rule = _rule(got, want, rtol, atol)
     if got.size <= 6:
-        return show(got)
+        text = show(got)
+        if text == show(want):
+            text += f" (it differs by {np.nanmax(np.abs(got - want)):.2g})"
+        return f"{text}: {rule}" if rule else text
     where = np.unravel_index(np.argmax(np.where(wrong, np.abs(got - want), -1)), got.shape)
-    place = ", ".join(map(str, where))
-    return f"{int(wrong.sum())} of {got.size} values differ, most at [{place}]: {got[where]:.6g} instead of {want[where]:.6g}"
+    place = f"[{', '.join(map(str, where))}]"
+    text = rule or f"{wrong.sum()} of {got.size} values differ"
+    return f"{text}; at {place} {got[where]:.6g} instead of {want[where]:.6g}"
+
+
+def _rule(got, want, rtol, atol):
+    """A simple rule that leads from `want` to `got`, if there is one: the mistake often shows in it."""
+    same = lambda a: np.allclose(got, a, rtol=max(rtol, 1e-6), atol=atol)  # noqa: E731
+    if not np.isfinite(want).all() or not want.any():
+        return ""
+    if same(-want):
+        return "the right size with the wrong sign"
+    if want.size == 1:
+        return ""
+    ratio = np.vdot(want, got) / np.vdot(want, want)
+    if ratio and np.count_nonzero(want) > 1 and same(ratio * want):
+        return f"{ratio:.6g} times the expected values"
+    if same(want + np.mean(got - want)):
+        return f"all values {abs(np.mean(got - want)):.6g} too {'large' if np.mean(got - want) > 0 else 'small'}"
+    if np.allclose(np.sort(got, axis=None), np.sort(want, axis=None), rtol=rtol, atol=atol):
+        return "the right values in another order"
+    return ""

@@ -16,13 +16,17 @@ import numpy as np
 class StudentError(Exception):
     """The learner's code raised, is missing, or gave something that is not plain data.
 
-    `kinds` are the names of the exception's class and its bases, `line` is the number of the line in the
-    learner's cell (None if unknown) and `code` the text of that line.
+    `kinds` are the names of the exception's class and its bases, `tried` is the call, `line` the number of the line
+    in the learner's cell (None if unknown) and `code` the text of that line.
     """
 
-    def __init__(self, message, *, kinds=(), line=None, code="", hint=""):
+    def __init__(self, message, *, kinds=(), tried="", line=None, code="", hint=""):
         super().__init__(message)
-        self.kinds, self.line, self.code, self.hint = tuple(kinds), line, code, hint
+        self.kinds, self.tried, self.line, self.code, self.hint = tuple(kinds), tried, line, code, hint
+
+
+class NotPlainData(TypeError):
+    """A value that is not made of numbers, strings, booleans, None, lists, tuples, dicts and NumPy arrays."""
 
 
 class Student:
@@ -30,7 +34,8 @@ class Student:
 
     Arguments are copied, so that a function that changes its input cannot change the check's data.
     Numbers, strings, booleans, None, lists, tuples, dicts and NumPy arrays cross; anything else raises
-    TypeError when the check passes it, and StudentError when the learner returns it.
+    NotPlainData when the check passes it, and StudentError when the learner returns it. What the function
+    prints or warns about does not reach the notebook. Every name but `calling` is a function of the learner's.
 
     >>> Student({"double": lambda x: 2 * x}).double(4)
     8
@@ -38,19 +43,21 @@ class Student:
 
     def __init__(self, namespace):
         self._namespace = namespace
-        self.printed = ""
-        self.last_answer = None
+        self._printed = ""
+        self._last_call = ""  # and its answer: for a check that stumbles over the answer's form
+        self._last_answer = None
 
     def __getattr__(self, name):
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return lambda *args, **kwargs: self.calling(name, *args, **kwargs)[0]
 
     def calling(self, name, *args, **kwargs):
         """Call function `name`; return its answer and the tuple of arguments as the call left them."""
-        function = self._find(name)
         args = [plain(value, f"argument {i + 1} of {name}") for i, value in enumerate(args)]
         kwargs = {key: plain(value, f"argument {key} of {name}") for key, value in kwargs.items()}
+        self._last_call, self._last_answer = _call(name, args, kwargs), None
+        function = self._find(name)
         printed = io.StringIO()
         try:
             with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), warnings.catch_warnings():
@@ -59,12 +66,12 @@ class Student:
         except (Exception, SystemExit) as error:
             raise self._explain(error) from None
         finally:
-            self.printed += printed.getvalue()
+            self._printed += printed.getvalue()
         try:
-            self.last_answer = (name, plain(answer, f"{name}(...)"))
-            return self.last_answer[1], tuple(plain(value, f"argument {i + 1} of {name}") for i, value in enumerate(args))
-        except TypeError as error:
-            raise StudentError(str(error), kinds=["NotPlainData"], hint=_how_to_return(answer)) from None
+            self._last_answer = plain(answer, f"what {name} returned")
+            return self._last_answer, tuple(plain(value, f"argument {i + 1} of {name}") for i, value in enumerate(args))
+        except NotPlainData as error:
+            raise StudentError(str(error), kinds=["NotPlainData"], tried=self._last_call, hint=_how_to_return(answer)) from None
 
     def _find(self, name):
         if name not in self._namespace:
@@ -82,25 +89,40 @@ class Student:
         for frame, number in traceback.walk_tb(error.__traceback__):
             if frame.f_globals is self._namespace:
                 line, code = number, linecache.getline(frame.f_code.co_filename, number).strip()
-        return StudentError(message, kinds=kinds, line=line, code=code)
+        return StudentError(message, kinds=kinds, tried=self._last_call, line=line, code=code)
 
 
 def plain(value, where, depth=0):
-    """Return a copy of `value`; raise TypeError, naming `where`, if it is not plain data."""
-    if value is None or isinstance(value, (bool, str, np.generic)):
+    """Return a copy of `value`; raise NotPlainData, naming `where`, if it is not plain data."""
+    if value is None or isinstance(value, np.generic):
         return value
-    if isinstance(value, (int, float, complex)):
-        return value
+    for base in (bool, int, float, complex, str):
+        if isinstance(value, base):
+            return base(value)
     if type(value) is np.ndarray and not value.dtype.hasobject:
         return value.copy()
     if depth > 20:
-        raise TypeError(f"{where} is nested more than 20 levels deep, or contains itself")
+        raise NotPlainData(f"{where} is nested more than 20 levels deep, or contains itself")
     if isinstance(value, dict):
         return {plain(k, where, depth + 1): plain(v, where, depth + 1) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
         base = list if isinstance(value, list) else tuple
         return base(plain(item, where, depth + 1) for item in value)
-    raise TypeError(f"{where} is {_describe(value)}, not plain data (numbers, strings, lists, tuples, dicts, NumPy arrays)")
+    raise NotPlainData(f"{where} is {_describe(value)}, not plain data (numbers, strings, lists, tuples, dicts, NumPy arrays)")
+
+
+def _call(name, args, kwargs):
+    """`gradient(array (3,), array (5, 3), 0.1)`: a call in one line."""
+    items = [_brief(value) for value in args] + [f"{key}={_brief(value)}" for key, value in kwargs.items()]
+    return f"{name}({', '.join(items)})"
+
+
+def _brief(value):
+    if isinstance(value, np.ndarray):
+        return f"array {value.shape}"
+    if isinstance(value, (list, tuple, dict)):
+        return f"{type(value).__name__} of {len(value)}"
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)[:40]
 
 
 def _describe(value):
@@ -116,6 +138,8 @@ def _how_to_return(value):
         return "return a NumPy array: add .to_numpy() or .numpy()"
     if type(value) is np.ndarray:
         return "return an array of numbers: .astype(float)"
+    if isinstance(value, np.ndarray):
+        return "return an ordinary array: np.asarray(...)"
     if hasattr(value, "__next__") or isinstance(value, (set, frozenset, range, map, zip)):
         return "return a list: list(...)"
     return "return a number, list, tuple, dict or NumPy array"
