@@ -1,7 +1,9 @@
 """Cross-validation: how a number about unseen rows is got from the rows that one has (A 8.3.2)."""
 
+from course_lib.validation.evaluation import cross_validation
 from course_lib.validation.grouped import GroupKFold
 from course_lib.validation.kfold import KFold
+from course_lib.validation.nested import nested_cross_validation
 from course_lib.validation.repeated import RepeatedKFold, RepeatedStratifiedKFold
 from course_lib.validation.stratified import StratifiedKFold
 from course_lib.validation.time_series import TimeSeriesSplit
@@ -13,4 +15,6 @@ __all__ = [
     "RepeatedStratifiedKFold",
     "StratifiedKFold",
     "TimeSeriesSplit",
+    "cross_validation",
+    "nested_cross_validation",
 ]

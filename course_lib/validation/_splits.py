@@ -1,0 +1,31 @@
+"""The argument `cv` of every function here: a number of folds, a splitter, or the folds themselves."""
+
+import numpy as np
+
+from course_lib.validation._splitter import number_of_rows
+from course_lib.validation.kfold import KFold
+from course_lib.validation.stratified import StratifiedKFold
+
+
+def splitter(cv, *, classifier=False):
+    """Return `cv`, or for a number of folds `KFold(cv)` (for a classifier `StratifiedKFold(cv)`), not shuffled."""
+    if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
+        return (StratifiedKFold if classifier else KFold)(cv)
+    if not isinstance(cv, str) and (hasattr(cv, "split") or hasattr(cv, "__iter__")):
+        return cv
+    raise TypeError(f"cv must be a number of folds, a splitter such as KFold(5), or pairs (train, test); got {cv!r}.")
+
+
+def folds(cv, X, y, groups=None, *, classifier=False):
+    """Return the list of (train, test) row numbers; raise if there are none or some are not rows of X."""
+    cv = splitter(cv, classifier=classifier)
+    pairs = list(cv.split(X, y, groups) if hasattr(cv, "split") else cv)
+    n = number_of_rows(X)
+    for i, (train, test) in enumerate(pairs):
+        if min(len(train), len(test)) == 0:
+            raise ValueError(f"cv: fold {i} has {len(train)} rows to train and {len(test)} to test. Each side needs at least one.")
+        if min(np.min(train), np.min(test)) < 0 or max(np.max(train), np.max(test)) >= n:
+            raise ValueError(f"cv: fold {i} names rows outside 0 to {n - 1}. Pass row numbers, not labels.")
+    if not pairs:
+        raise ValueError("cv gives no folds. Try cv=5.")
+    return pairs
