@@ -67,6 +67,7 @@ def execute(path, notebook):
     client = NotebookClient(
         notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
         store_widget_state=False, record_timing=False, coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],
     )
     client.execute()
     notebook.metadata = derive.NOTEBOOK_METADATA

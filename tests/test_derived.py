@@ -1,0 +1,105 @@
+"""Derived notebooks: equal to what their source gives, free of secrets and of what belongs to one machine."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pytest
+
+from course_lib.classroom import sheet
+
+ROOT = Path(__file__).resolve().parents[1]
+spec = importlib.util.spec_from_file_location("notebooks", ROOT / "tools/notebooks.py")
+notebooks = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(notebooks)
+
+DERIVED = {str(path.relative_to(ROOT)): notebook for path, notebook in notebooks.derived().items()}
+SHEETS = {path.parent.name: path for path in sorted(ROOT.glob("solutions/*/exercises.md"))}
+LESSONS = [name for name in DERIVED if name.endswith("lesson.ipynb")]
+each_notebook = pytest.mark.parametrize("name", DERIVED)
+
+
+def read(name):
+    """The notebook as committed."""
+    return nbformat.read(ROOT / name, as_version=4)
+
+
+def outputs(notebook):
+    return [(i, output) for i, cell in enumerate(notebook.cells) if cell.cell_type == "code" for output in cell.outputs]
+
+
+def text_of(output):
+    """Everything of an output that people read."""
+    data = output.get("data", {})
+    return output.get("text", "") + "".join(data.get(kind, "") for kind in ("text/plain", "text/html", "text/markdown", "text/latex"))
+
+
+@each_notebook
+def test_is_what_its_source_gives(name):
+    assert not notebooks.differences(ROOT / name, DERIVED[name]), f"run: python tools/notebooks.py {Path(name).parent.name[:2]}"
+
+
+def test_every_notebook_has_a_source():
+    found = {str(path.relative_to(ROOT)) for folder in ("chapters", "solutions") for path in (ROOT / folder).rglob("*.ipynb")}
+    assert not {name for name in found if ".ipynb_checkpoints" not in name} - set(DERIVED)
+
+
+@pytest.mark.parametrize("chapter", SHEETS)
+def test_learners_get_no_solution_hidden_check_or_rubric(chapter):
+    exercises = sheet.Sheet(SHEETS[chapter]).exercises.values()
+    public = set(lines(cell.source for cell in sheet.Sheet(SHEETS[chapter]).cells if cell.metadata.get("role") in (None, "starter", "check", "free")))
+    public |= set(lines(source for exercise in exercises for source in sheet.stubs(exercise)))
+    secret = [source for e in exercises for source in [*e.answers, *e.hidden, *e.wrong.values(), *e.wrong, e.rubric]]
+    learners = read(f"chapters/{chapter}/exercises.ipynb")
+    shown = lines([*(cell.source for cell in learners.cells), *(text_of(output) for _, output in outputs(learners))])
+    assert not set(shown) & (set(lines(secret)) - public)
+    assert not any(re.search("BEGIN SOLUTION|BEGIN HIDDEN|hidden", line) for line in shown)
+
+
+def lines(sources):
+    return [line.strip() for source in sources for line in source.splitlines() if line.strip()]
+
+
+@each_notebook
+def test_nothing_of_one_machine_is_stored(name):
+    notebook = read(name)
+    assert "widgets" not in notebook.metadata, "widget state: a static page then shows no figure"
+    assert not any("execution" in cell.metadata for cell in notebook.cells), "times of execution"
+    path = re.compile(r"(?<![\w.])(/home/|/root/|/tmp/|/Users/|/work/)|site-packages|\b[A-Z]:\\\\\w")
+    texts = [(i, cell.source) for i, cell in enumerate(notebook.cells)] + [(i, text_of(output)) for i, output in outputs(notebook)]
+    assert not [f"cell {i}: {path.search(text)[0]}" for i, text in texts if path.search(text)]
+
+
+@each_notebook
+def test_ran_to_the_end_without_errors_and_warnings(name):
+    notebook = read(name)
+    counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+    assert counts == list(range(1, len(counts) + 1))
+    bad = [f"cell {i}: {output.get('evalue') or output.get('text')}" for i, output in outputs(notebook) if output.output_type == "error" or output.get("name") == "stderr"]
+    assert not bad
+
+
+@each_notebook
+def test_every_picture_has_a_text(name):
+    notebook = read(name)
+    missing = [f"cell {i}: an image without alt" for i, output in outputs(notebook) if "image/png" in output.get("data", {}) and not output.metadata.get("image/png", {}).get("alt")]
+    for i, text in [(i, text_of(output)) for i, output in outputs(notebook)] + [(i, cell.source) for i, cell in enumerate(notebook.cells) if cell.cell_type == "markdown"]:
+        missing += [f"cell {i}: {tag[:60]}" for tag in re.findall(r"<img\b[^>]*>", text) if not re.search(r'\balt="[^"]', tag)]
+        missing += [f"cell {i}: {tag}" for tag in re.findall(r"!\[\s*\]\([^)]*\)", text)]
+    assert not missing
+
+
+@each_notebook
+def test_formulas_have_no_markdown_escapes(name):
+    for i, cell in enumerate(read(name).cells):
+        if cell.cell_type == "markdown":
+            text = re.sub(r"```.*?```|`[^`]*`", "", cell.source, flags=re.DOTALL)
+            assert not [formula for formula in re.findall(r"\$\$.+?\$\$|\$[^$\n]+\$", text, re.DOTALL) if r"\_" in formula], f"cell {i}"
+
+
+@pytest.mark.parametrize("name", LESSONS)
+def test_code_cells_are_short(name):
+    lengths = [len(lines([cell.source])) for cell in read(name).cells if cell.cell_type == "code"]
+    assert np.median(lengths) <= 4 and np.quantile(lengths, 0.9) <= 10, sorted(lengths)
