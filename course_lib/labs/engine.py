@@ -19,6 +19,7 @@ import ipywidgets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from course_lib._inputs import one_of
 from course_lib.labs import figures, png
 
 # Matplotlib is not thread-safe, and JupyterLab delivers slider events on a thread of their own.
@@ -85,11 +86,14 @@ class Lab(ipywidgets.VBox):
 
     title = ""
     width, height = 8, 3.6  # in units of 100 pixels of the page
-    sharpness = 1.5  # stored pixels per pixel of the page: more is sharper and slower
+    sharpness = 1.4  # stored pixels per pixel of the page: more is sharper and slower
     slow_controls = ()
 
-    def __init__(self):
+    def __init__(self, **start):
+        """`start` gives controls other values to begin with: `DescentLab(learning_rate=1.0)`."""
         self.controls = self.make_controls()
+        for name, value in start.items():
+            self.controls[one_of("control", name, tuple(self.controls))].value = value
         self._slow, self._live = [], []
         with _DRAWING:
             self._figure = Figure((self.width, self.height), dpi=figures.PIXELS_PER_INCH * self.sharpness, layout="constrained")
