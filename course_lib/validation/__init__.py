@@ -3,8 +3,10 @@
 from course_lib.validation.evaluation import cross_validation
 from course_lib.validation.grouped import GroupKFold
 from course_lib.validation.kfold import KFold
+from course_lib.validation.loo import leave_one_out
 from course_lib.validation.nested import nested_cross_validation
 from course_lib.validation.repeated import RepeatedKFold, RepeatedStratifiedKFold
+from course_lib.validation.ridge import ridge_path
 from course_lib.validation.stratified import StratifiedKFold
 from course_lib.validation.time_series import TimeSeriesSplit
 
@@ -16,5 +18,7 @@ __all__ = [
     "StratifiedKFold",
     "TimeSeriesSplit",
     "cross_validation",
+    "leave_one_out",
     "nested_cross_validation",
+    "ridge_path",
 ]
