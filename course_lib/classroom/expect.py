@@ -45,9 +45,10 @@ def close(got, want, *, tried, hint, rtol=1e-6, atol=1e-9):
     bad = ~np.isfinite(array) & np.isfinite(want)
     if bad.any():
         unexpected(f"{bad.sum()} of {array.size} values NaN or infinite: {show(array)}" if array.ndim else show(array))
-    wrong = ~np.isclose(array, want, rtol=rtol, atol=atol, equal_nan=True)
-    if wrong.any():
-        unexpected(_difference(array, want, wrong, rtol, atol), _cut_hint(array, want))
+    with np.errstate(all="ignore"):
+        wrong = ~np.isclose(array, want, rtol=rtol, atol=atol, equal_nan=True)
+        if wrong.any():
+            unexpected(_difference(array, want, wrong, rtol, atol), _cut_hint(array, want))
 
 
 def equal(got, want, *, tried, hint):
@@ -111,8 +112,9 @@ def _kind(value):
 def _same(got, want):
     if isinstance(want, dict):
         return isinstance(got, dict) and got.keys() == want.keys() and all(_same(got[key], want[key]) for key in want)
-    if isinstance(want, np.ndarray) or isinstance(got, np.ndarray):
-        return isinstance(got, (np.ndarray, list, tuple)) and np.shape(got) == np.shape(want) and bool(np.all(np.asarray(got) == np.asarray(want)))
+    if isinstance(want, np.ndarray) and isinstance(got, np.ndarray):
+        return got.shape == want.shape and bool(np.all(got == want))
+    got, want = (value.tolist() if isinstance(value, np.ndarray) else value for value in (got, want))
     if isinstance(want, (list, tuple)):
         return isinstance(got, (list, tuple)) and len(got) == len(want) and all(map(_same, got, want))
     return bool(got == want)
