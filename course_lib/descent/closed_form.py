@@ -2,21 +2,23 @@
 
 import numpy as np
 
-from .._inputs import positive
+from .._inputs import numeric, positive
 
 
 class ClosedFormPath:
     """The exact iterates of gradient descent, with or without momentum, on a quadratic objective.
 
-    In the eigenvectors of the Hessian the coordinates do not see each other. Along an eigenvalue l, plain descent
-    multiplies the distance to the minimum by (1 - eta l) at each step, so
+    In the eigenvectors V of the Hessian the coordinates do not see each other. Along an eigenvalue l, each plain
+    step multiplies the gradient by (1 - eta l), so after t steps
 
         theta_t = theta_0 - V p_t(l) V' grad J(theta_0),    p_t(l) = (1 - (1 - eta l)^t) / l.
 
     After one eigendecomposition any rate, momentum and step costs microseconds. It converges where
     |1 - eta l| < 1 for every l > 0, that is for eta < 2 / l_max: the rule behind the slider of chapter 02.
 
-    Raises TypeError if the objective is not quadratic.
+    In both methods `steps` are whole numbers from 0 on, of any shape S; `learning_rate` is a number or an array of
+    any shape R; `momentum` is in [0, 1); `start` has shape (n,) and is zero if None. Where descent leaves the range
+    of floats, results are infinite or NaN. Raises TypeError if the objective is not quadratic.
 
     >>> from course_lib.objectives import MeanSquaredError
     >>> path = ClosedFormPath(MeanSquaredError([[1.0], [-1.0]], [2.0, -2.0]))
@@ -28,78 +30,90 @@ class ClosedFormPath:
 
     def __init__(self, objective):
         if not getattr(objective, "is_quadratic", False):
-            raise TypeError("objective must be quadratic: MeanSquaredError with no penalty or with L2. Use descend for others.")
+            raise TypeError("objective must be quadratic: MeanSquaredError without penalty or with L2. Otherwise use descend.")
         if np.ndim(getattr(objective.penalty, "alpha", 0.0)):
             raise ValueError("objective must have one alpha, a number; got an array of them. Make one path for each.")
-        quadratic = objective.quadratic()
-        self._gradient_at = objective.gradient
-        self._eigenvalues, self._vectors = quadratic.eigenvalues, quadratic.eigenvectors
-        self.minimizer, self._minimum = quadratic.minimizer, quadratic.minimum
-        self._from_zero = -quadratic.slope @ self._vectors  # V' grad J(0)
+        self._quadratic = objective.quadratic()
+
+    @property
+    def minimizer(self):
+        """The theta of least loss, (n,); the shortest one where there are many."""
+        return self._quadratic.minimizer
 
     @property
     def largest_stable_rate(self):
         """2 / l_max for plain descent; with momentum mu the bound is (1 + mu) times as large."""
-        return float(2 / self._eigenvalues[-1])
+        return float(2 / self._quadratic.eigenvalues[-1])
 
     def theta(self, steps, learning_rate, momentum=0.0, start=None):
-        """Return theta after `steps`: shape S of steps and R of learning_rate give R + S + (n,).
-
-        `steps` are whole numbers from 0 on; `momentum` is in [0, 1); `start` has shape (n,), zeros if None.
-        Where descent diverges beyond the largest float, entries are infinite or NaN.
-        """
-        steps, rate = _whole_steps(steps), _rate(learning_rate)
+        """Return theta after `steps`, shape R + S + (n,)."""
+        slopes = self._slopes(start)
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = self._moved(steps, rate, below_one("momentum", momentum)) * self._gradient(start)
-            return (0.0 if start is None else start) - moved @ self._vectors.T
+            moved = self._moved(_whole_steps(steps), _rate(learning_rate), momentum)
+            moved = np.where(slopes == 0, 0.0, moved * slopes)
+        return (0.0 if start is None else start) - moved @ self._quadratic.eigenvectors.T
 
     def losses(self, steps, learning_rate, momentum=0.0, start=None):
         """Return the objective after `steps`, shape R + S."""
-        steps, rate, eigenvalues = _whole_steps(steps), _rate(learning_rate), self._eigenvalues
-        excess = self._excess(self._gradient(start))
+        steps, rate, eigenvalues = _whole_steps(steps), _rate(learning_rate), self._quadratic.eigenvalues
+        excess = self._excess(self._slopes(start))
         with np.errstate(over="ignore", invalid="ignore"):
-            if below_one("momentum", momentum):
-                left = 1 - eigenvalues * self._moved(steps, rate, momentum)
-                return self._minimum + left**2 @ excess
-            # (1 - rate l)^(2 t) for t = far + near, summed over l by one matrix product
-            far, which, near = _far_and_near(steps)
-            square = (1 - rate * eigenvalues) ** 2
-            table = (excess * square**far) @ np.swapaxes(square**NEAR, -1, -2)
-            return self._minimum + table[..., which, near]
+            if momentum:
+                left = np.where(excess > 0, 1 - eigenvalues * self._moved(steps, rate, momentum), 0.0)
+                return self._quadratic.minimum + left**2 @ excess
+            # (1 - rate l)^(2 t) with t = far + near: one matrix product sums over l for all t
+            far, index = _far_and_near(steps)
+            log = (excess > 0) * 2 * np.log(np.maximum(np.abs(1 - rate * eigenvalues), 1e-60))
+            table = (excess * _power(log, far)) @ np.swapaxes(_power(log, NEAR), -1, -2)
+            table += self._quadratic.minimum
+            return table.reshape(*table.shape[:-2], -1).take(index, axis=-1)
 
-    def _gradient(self, start):
-        """Return V' grad J(start)."""
-        return self._from_zero if start is None else self._gradient_at(start) @ self._vectors
+    def _slopes(self, start):
+        """Return the gradient at the start along each eigenvector, (n,)."""
+        quadratic = self._quadratic
+        gradient = -quadratic.slope if start is None else quadratic.gradient(numeric("start", start, ndim=1))
+        return gradient @ quadratic.eigenvectors
 
-    def _excess(self, gradient):
-        """Return what each direction adds to the loss at the start, (V' grad J)^2 / 2 l."""
-        tiny = self._eigenvalues[-1] * len(gradient) * np.finfo(float).eps
-        return np.divide(gradient**2, 2 * self._eigenvalues, out=np.zeros(len(gradient)), where=self._eigenvalues > tiny)
+    def _excess(self, slopes):
+        """Return what each direction adds to the loss at the start, slope^2 / 2 l; 0 where there is no curvature."""
+        eigenvalues = self._quadratic.eigenvalues
+        curved = eigenvalues > eigenvalues[-1] * len(eigenvalues) * np.finfo(float).eps
+        return np.divide(slopes**2, 2 * eigenvalues, out=np.zeros(len(slopes)), where=curved)
 
     def _moved(self, steps, rate, momentum):
-        """Return p_t(l), shape R + S + (n,): how far descent has gone per unit of starting gradient."""
-        if momentum:
+        """Return p_t(l), shape R + S + (n,): how far descent has gone per unit of slope."""
+        eigenvalues = self._quadratic.eigenvalues
+        if below_one("momentum", momentum):
             rate = rate.reshape(rate.shape[:-2] + (1,) * (steps.ndim + 1))
-            return _momentum_moves(rate, self._eigenvalues, momentum, steps[..., None])
-        # first `far` steps, which leave the share 1 - l p of the gradient, then `near` more
-        far, which, near = _far_and_near(steps)
-        first, more = _plain_moves(rate, self._eigenvalues, far), _plain_moves(rate, self._eigenvalues, NEAR)
-        left = 1 - self._eigenvalues * first
-        return (first[..., :, None, :] + left[..., :, None, :] * more[..., None, :, :])[..., which, near, :]
+            return _momentum_moves(rate, eigenvalues, momentum, steps[..., None])
+        # first `far` steps, which leave the share 1 - l p of the slope, then `near` more
+        far, index = _far_and_near(steps)
+        first, more = _plain_moves(rate, eigenvalues, far), _plain_moves(rate, eigenvalues, NEAR)
+        left = 1 - eigenvalues * first
+        table = first[..., :, None, :] + left[..., :, None, :] * more[..., None, :, :]
+        return table.reshape(*table.shape[:-3], -1, table.shape[-1]).take(index, axis=-2)
 
 
-NEAR = np.arange(32)[:, None]  # a power of 1000 numbers is 32 + 32 powers and products of them
+NEAR = np.arange(32)[:, None]  # 1,000 powers are 32 + 32 powers and their products
 
 
 def _far_and_near(steps):
-    """Split steps into multiples of 32 and rest: the multiples that occur (Q, 1), which of them, and the rest."""
-    block, near = np.divmod(steps, len(NEAR))
-    blocks, which = np.unique(block, return_inverse=True)
-    return len(NEAR) * blocks[:, None], which.reshape(steps.shape), near
+    """Split steps into multiples of 32 and a rest: return the multiples needed, (Q, 1), and where each step stands
+    in a table with a row for each of them and 32 columns."""
+    width, last = len(NEAR), steps.max(initial=0)
+    if last <= width * steps.size:  # no large gaps: all multiples, and step t stands at place t
+        return np.arange(0, last + 1, width)[:, None], steps
+    rows, row = np.unique(steps // width, return_inverse=True)
+    return width * rows[:, None], width * row.reshape(steps.shape) + steps % width
+
+
+def _power(log, exponent):
+    """exp(log * exponent), but never below 1e-130: arithmetic near the smallest float is 30 times slower."""
+    return np.exp(np.maximum(log * exponent, -300.0))
 
 
 def _plain_moves(rate, eigenvalues, steps):
-    """(1 - rho^t) / l with rho = 1 - rate l, accurate for small l (expm1), sign-safe where rho <= 0, rate t at l = 0."""
+    """(1 - rho^t) / l with rho = 1 - rate l: by expm1 for small l, by a signed power elsewhere; rate t at l = 0."""
     shrink = 1 - rate * eigenvalues
     small = -np.expm1(steps * np.log1p(-np.minimum(rate * eigenvalues, 0.5)))
     left = np.where(shrink > 0.5, small, 1 - shrink**steps)

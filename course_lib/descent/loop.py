@@ -7,6 +7,7 @@ from .closed_form import below_one
 from .methods import METHODS, PROXIMAL
 from .path import Path
 
+LOOK_EVERY = 64  # steps between two looks whether all runs are at their end: a look costs as much as a step
 LARGEST_HESSIAN = 2000  # parameters: above, n x n steps cost more than passes over the data
 
 
@@ -54,31 +55,41 @@ def descend(objective, start, learning_rate=0.1, *, num_iterations=1000, method=
 def _loop(objective, theta, rates, step, state, batches, tolerance):
     T, (k, n) = len(rates), theta.shape
     iterates, losses, norms = np.empty((T + 1, k, n)), np.empty((T + 1, k)), np.empty((T + 1, k))
-    steps, stopped, running = np.full(k, T), np.full(k, "num_iterations"), np.ones(k, dtype=bool)
-
     loss, gradient = objective.value_and_gradient(theta)
-    iterates[0], losses[0], norms[0] = theta, loss, _norm(gradient)
-    t = 0
-    while t < T and running.any():
+    iterates[0], losses[0], norms[0] = theta, loss, _length(gradient)
+    for t in range(T):
+        if t % LOOK_EVERY == 0 and _ended(losses[: t + 1], norms[: t + 1], tolerance).any(0).all():
+            T = t
+            break
         part = objective if batches is None else next(batches)
         theta = step(theta, gradient if part is objective else part.gradient(theta), rates[t, :, None], state, part)
         loss, gradient = objective.value_and_gradient(theta)
-        t += 1
-        iterates[t], losses[t], norms[t] = theta, loss, _norm(gradient)
-
-        diverged, small = running & ~np.isfinite(loss), running & (norms[t] <= tolerance) & (tolerance > 0)
-        stopped[diverged], steps[diverged] = "diverged", t - 1
-        stopped[small], steps[small] = "tolerance", t
-        frozen = ~running | diverged
-        for record in (iterates, losses, norms):
-            record[t, frozen] = record[t - 1, frozen]
-        running &= ~(diverged | small)
-        theta = iterates[t]
-    return Path(iterates[: t + 1], losses[: t + 1], norms[: t + 1], rates[:t], steps, stopped)
+        iterates[t + 1], losses[t + 1], norms[t + 1] = theta, loss, _length(gradient)
+    return _cut(iterates[: T + 1], losses[: T + 1], norms[: T + 1], rates, tolerance)
 
 
-def _norm(gradient):
-    return np.sqrt((gradient**2).sum(-1))
+def _length(gradient):
+    return np.sqrt(np.vecdot(gradient, gradient))
+
+
+def _ended(losses, norms, tolerance):
+    """Tell where a run is at its end, (t, k): its loss is not finite, or its gradient small enough."""
+    return ~np.isfinite(losses) | ((norms <= tolerance) & (tolerance > 0))
+
+
+def _cut(iterates, losses, norms, rates, tolerance):
+    """Return the Path in which every run stays where it ended."""
+    ended, runs = _ended(losses, norms, tolerance), np.arange(losses.shape[1])
+    early, last = ended.any(0), np.where(ended.any(0), ended.argmax(0), len(losses) - 1)
+    diverged = early & ~np.isfinite(losses[last, runs])
+    steps = np.maximum(last - diverged, 0)  # the step that overflowed does not count
+    stopped = np.where(diverged, "diverged", np.where(early, "tolerance", "num_iterations"))
+    T = steps.max()
+    iterates, losses, norms = (array[: T + 1] for array in (iterates, losses, norms))
+    for i in runs[steps < T]:
+        for array in (iterates, losses, norms):
+            array[steps[i] + 1 :, i] = array[steps[i], i]
+    return Path(iterates, losses, norms, rates[:T], steps, stopped)
 
 
 def _runs(objective, start, rates):
