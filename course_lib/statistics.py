@@ -71,7 +71,8 @@ def corrected_resampled_ttest(differences, n_train, n_test, confidence=0.95):
     interval alone). Folds share most of their training rows, so their scores move together and sd / sqrt(k) is
     too small. The variance of the mean is taken as (1/k + n_test/n_train) sd² instead of sd²/k; all folds of
     all repeats count in k (Nadeau and Bengio 2003; for repeated k-fold Bouckaert and Frank 2004).
-    The correction is a rule of thumb that errs a little on the safe side; no unbiased one exists.
+    It is a rule of thumb; no unbiased estimate exists. For two equal models on 15 random splits of 100 rows it found
+    a difference at the 5 % level in 8 % of 1,000 simulations, the plain paired t-test in 40 % (tests/test_statistics.py).
 
     >>> print(corrected_resampled_ttest([0.02, 0.05, 0.01, 0.04, 0.03], n_train=80, n_test=20))
     0.03, 95% interval [0.0005514, 0.05945], n = 5, p = 0.047
