@@ -23,6 +23,6 @@ def gradient_descent(X, y, learning_rate=0.01, num_iterations=1000):
     objective = MeanSquaredError(X, y)
     rate = float(positive("learning_rate", learning_rate, example="0.01"))
     path = descend(objective, np.zeros(objective.n_parameters), rate, num_iterations=num_iterations)
-    if path.diverged or path.losses[-1] > path.losses[0]:
+    if path.diverged or path.losses[-1] > (1 + 1e-9) * path.losses[0]:  # a stable rate never ends above its start
         raise DivergenceError(int(path.steps) + bool(path.diverged), rate, float(2 / objective.lipschitz))
     return path.theta.reshape(-1, *np.shape(y)[1:])
