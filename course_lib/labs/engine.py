@@ -16,6 +16,7 @@ import re
 import threading
 
 import ipywidgets
+import traitlets
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
@@ -97,17 +98,20 @@ class Lab(ipywidgets.VBox):
         self._slow, self._live = [], []
         with _DRAWING:
             self._figure = Figure((self.width, self.height), dpi=figures.PIXELS_PER_INCH * self.sharpness, layout="constrained")
+            self._figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # inches of white around the axes
             self._canvas = FigureCanvasAgg(self._figure)
             self.build(self._figure)
             self._canvas.draw()
             self._figure.set_layout_engine("none")  # axes stay where they are from now on
             self._empty = self._canvas.copy_from_bbox(self._figure.bbox)
         for control in self.controls.values():
-            control.style.description_width = "11em"
-            control.layout.width = "min(26em, 100%)"
-        controls = ipywidgets.Box(list(self.controls.values()), layout={"flex_flow": "row wrap", "overflow": "hidden"})
-        page_width = self.width * figures.PIXELS_PER_INCH
-        self._picture = ipywidgets.Image(format="png", width=page_width, layout={"max_width": "100%", "height": "auto"})
+            control.style.description_width = "12em"
+            control.layout.width = "auto"
+            control.tooltip = control.description  # or hovering over the label says "null"
+        page_width = round(self.width * figures.PIXELS_PER_INCH)
+        columns = {"grid_template_columns": "repeat(auto-fit, minmax(min(27em, 100%), 1fr))", "max_width": f"{page_width}px"}
+        controls = ipywidgets.GridBox(list(self.controls.values()), layout=columns)
+        self._picture = _Picture(format="png", width=page_width, layout={"max_width": "100%", "height": "auto"})
         self._status = ipywidgets.HTML(layout={"max_width": f"{page_width}px", "min_height": "4.2em"})
         super().__init__([controls, self._picture, self._status])
         self._update()
@@ -140,15 +144,11 @@ class Lab(ipywidgets.VBox):
 
     def live(self, artist):
         """Declare an artist that changes with every event; returns it."""
-        artist.set_animated(True)
-        self._live.append(artist)
-        return artist
+        return _own_layer(artist, self._live)
 
     def slow(self, artist):
         """Declare an artist that changes with `slow_controls` only; returns it."""
-        artist.set_animated(True)
-        self._slow.append(artist)
-        return artist
+        return _own_layer(artist, self._slow)
 
     @property
     def values(self):
@@ -172,7 +172,7 @@ class Lab(ipywidgets.VBox):
             with self._picture.hold_sync():  # picture and text in one message
                 self._picture.value = png.encode(self._canvas.buffer_rgba())
                 self._picture.tooltip = self.alt
-            self._status.value = f'<div role="status" aria-live="polite">{sentence}<br><small>{settings}</small></div>'
+            self._status.value = _STATUS.format(sentence=sentence, settings=settings)
 
     def _layer(self, below, artists):
         """Draw `artists` over the bitmap `below`."""
@@ -189,7 +189,20 @@ class Lab(ipywidgets.VBox):
         return still | {_WIDGET: super()._repr_mimebundle_()[_WIDGET]}, metadata
 
 
+class _Picture(ipywidgets.Image):
+    """An Image whose tooltip can be set: the view of ipywidgets 8.1 asks for a description, which Image has not."""
+
+    description = traitlets.Unicode("").tag(sync=True)
+
+
+_STATUS = '<div role="status" aria-live="polite" style="line-height: 1.45">{sentence}<br><small>{settings}</small></div>'
 _WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def _own_layer(artist, layer):
+    artist.set(animated=True, in_layout=False)  # left out when the figure draws itself and places its axes
+    layer.append(artist)
+    return artist
 
 
 def _setting(control):

@@ -20,6 +20,9 @@ START = np.array([-45.0, -42.0])
 N_STEPS = 100
 N_ROWS = 442
 RATES = np.geomspace(0.01, 2.1, 140)  # of the sweep, as parts of 2/L
+# From pale to strong blue, in steps that rounding to 5 bits (png.py) leaves alone.
+SHADES = [f"#{0xF7 - 16 * k:02x}{0xF7 - 8 * k:02x}{0xFF - 8 * (k // 2):02x}" for k in range(11)]
+LOSS_SHOWN = (1e-10, 1e3)
 ELLIPSES = 4.0 ** np.arange(2, -9, -1)  # levels drawn, as parts of the loss above the minimum at START
 
 
@@ -118,7 +121,7 @@ class DescentLab(Lab):
 
     def make_controls(self):
         return {
-            "learning_rate": ipywidgets.FloatLogSlider(0.3, min=-2, max=0.3, step=0.01, readout_format=".3f", description="learning rate ÷ (2/L)"),
+            "learning_rate": ipywidgets.FloatLogSlider(0.1, min=-2, max=0.3, step=0.01, readout_format=".3f", description="learning rate ÷ (2/L)"),
             "momentum": ipywidgets.FloatSlider(0, min=0, max=0.95, step=0.05, description="momentum"),
             "scale": ipywidgets.FloatLogSlider(1, min=0, max=1, step=0.02, readout_format=".2f", description="scale of column 2"),
             "batch_size": ipywidgets.SelectionSlider(options=[("1", 1), ("4", 4), ("16", 16), ("64", 64), ("all 442", N_ROWS)], value=N_ROWS, description="batch size"),
@@ -131,15 +134,14 @@ class DescentLab(Lab):
         grid = fig.add_gridspec(2, 2, width_ratios=[1.35, 1])
         plane, curve, sweep = fig.add_subplot(grid[:, 0]), fig.add_subplot(grid[0, 1]), fig.add_subplot(grid[1, 1])
         plane.set(xlim=(-70, 110), ylim=(-65, 75), xlabel="θ₁ (body mass index)", ylabel="θ₂ (blood pressure)", title="Loss surface and path")
-        curve.set(xlim=(0, N_STEPS), ylim=(1e-8, 1e2), yscale="log", xlabel="step", title="Loss above its minimum")
-        sweep.set(xlim=(RATES[0], RATES[-1]), ylim=(1e-8, 1e2), xscale="log", yscale="log", xlabel="learning rate", title="The same, for every learning rate")
+        curve.set(xlim=(0, N_STEPS), ylim=(1e-10, 1e3), yscale="log", xlabel="step", title="Loss above its minimum")
+        sweep.set(xlim=(RATES[0], RATES[-1]), ylim=(1e-10, 1e3), xscale="log", yscale="log", xlabel="learning rate", title="After these steps, for every learning rate")
         sweep.set_xticks([0.01, 0.1, 0.5, 1], ["0.01 × 2/L", "0.1", "0.5", "2/L"])
         for ax in (curve, sweep):
             ax.set_yticks([1e-8, 1e-4, 1], ["10⁻⁸", "10⁻⁴", "start"])
             ax.minorticks_off()
         plane.grid(False)
-        shades = [(0.93 - 0.055 * k, 0.965 - 0.03 * k, 0.99 - 0.012 * k) for k in range(len(ELLIPSES))]
-        self.ellipses = self.slow(plane.add_collection(PolyCollection([], facecolors=shades, edgecolors="#7fa3c4", linewidths=0.6), autolim=False))
+        self.ellipses = self.slow(plane.add_collection(PolyCollection([], facecolors=SHADES, edgecolors="#7fa3c4", linewidths=0.6), autolim=False))
         self.minimum = self.slow(plane.plot([], [], "*", color=figures.INK, markersize=11)[0])
         plane.plot(*START, "o", color=figures.INK, fillstyle="none", markersize=9, zorder=5)
         path = {"color": figures.ORANGE, "linewidth": 1.6, "solid_joinstyle": "round"}
@@ -147,10 +149,10 @@ class DescentLab(Lab):
         self.here = self.live(plane.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=8)[0])
         self.later = self.live(curve.plot([], [], "-", color=figures.ORANGE, alpha=0.35, linewidth=1.2)[0])
         self.loss = self.live(curve.plot([], [], "-", color=figures.ORANGE, linewidth=2.2)[0])
-        self.loss_here = self.live(curve.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=8)[0])
+        self.loss_here = self.live(curve.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=8, clip_on=False)[0])
         self.limit = self.live(sweep.plot([], [], "--", color=figures.INK, linewidth=1.1)[0])
         self.swept = self.live(sweep.plot([], [], "-", color=figures.BLUE)[0])
-        self.rate_here = self.live(sweep.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=8)[0])
+        self.rate_here = self.live(sweep.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=8, clip_on=False)[0])
 
     def draw_slow(self, arrays):
         self.ellipses.set_verts(arrays["ellipses"])
@@ -159,21 +161,22 @@ class DescentLab(Lab):
     def draw(self, arrays):
         steps, rate = self.values["steps"], self.values["learning_rate"]
         iterates, excess = _drawable(arrays["iterates"], 1e4), _drawable(arrays["excess"], 1e9)
+        reached = np.clip(np.nan_to_num(arrays["reached"], nan=np.inf), *LOSS_SHOWN)
         self.path.set_data(*iterates[: steps + 1].T)
         self.here.set_data(*iterates[steps][:, None])
         self.later.set_data(np.arange(steps, len(excess)), excess[steps:])
         self.loss.set_data(np.arange(steps + 1), excess[: steps + 1])
-        self.loss_here.set_data([steps], np.clip(excess[[steps]], 1e-8, 1e2))
+        self.loss_here.set_data([steps], np.clip(excess[[steps]], 1e-10, 1e3))
         self.limit.set_data([arrays["limit"]] * 2, [1e-12, 1e6])
         self.swept.set_data(RATES, _drawable(arrays["sweep"], 1e9))
-        self.rate_here.set_data([rate], np.clip(excess[[steps]], 1e-8, 1e2))
+        self.rate_here.set_data([rate], np.clip(excess[[steps]], 1e-10, 1e3))
 
     def describe(self, values, arrays):
         word = verdict(values["learning_rate"], values["momentum"], arrays["factor"])
         return (
-            f"With η = {arrays['rate']:.3g} the path <b>{word}</b>: in the end each step multiplies the distance to the minimum by "
-            f"{arrays['factor']:.3f}. After {values['steps']} steps {_percent(arrays['reached'])} of the loss above the minimum is left. "
-            f"The surface's condition number is {arrays['condition']:.1f}."
+            f"With η = {arrays['rate']:.3g} the path <b>{word}</b>: in the long run each step multiplies the distance to the "
+            f"minimum by {arrays['factor']:.3f}. After {values['steps']} steps {_part(arrays['reached'])} of the loss above the "
+            f"minimum is left. Condition number of the surface: {arrays['condition']:.1f}."
         )
 
 
@@ -182,5 +185,10 @@ def _drawable(values, largest):
     return np.where(np.abs(values) < largest, values, np.nan)
 
 
-def _percent(part):
-    return f"{100 * part:.2g} %" if part < 10 else f"{part:.1e} times"
+def _part(excess):
+    """An excess loss in words that can be read aloud."""
+    if not excess < 1e6:
+        return "more than a million times"
+    if excess >= 10:
+        return f"{excess:,.0f} times"
+    return f"{100 * excess:.3g} %" if excess > 1e-5 else "less than a thousandth of a percent"

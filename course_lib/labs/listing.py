@@ -159,6 +159,23 @@ def divergence_step(at, rate):
     return last_sound + 1 if last_sound < LONGEST else None
 
 
+def unseen_runs():
+    """Three runs for the reader to diagnose: {name: what `compute` gives, and its `training_rmse`, cause and rate}."""
+    limit = setting(random_state=7).path.largest_stable_rate
+    return {
+        "run A": _run("a learning rate just above the limit", 1.003 * limit, random_state=7),
+        "run B": _run("no column of ones", 0.5 * limit, intercept=False, random_state=8),
+        "run C": _run("stopped too early", 0.002 * limit, random_state=9),
+    }
+
+
+def _run(cause, learning_rate, **choices):
+    run = compute(learning_rate, 3_000, scaled=True, factor=2, **{"intercept": True} | choices)
+    at = setting(random_state=choices["random_state"])
+    training_rmse = np.sqrt(run["excess_loss"] + at.exact_loss)
+    return run | {"cause": cause, "learning_rate": learning_rate, "training_rmse": training_rmse, "mean_training_rmse": at.y_train.std()}
+
+
 class ListingLab(Lab):
     """The gradient descent of the listing with its faults as switches: what the loss, the parameters and the test say."""
 

@@ -1,0 +1,38 @@
+"""One Chromium and one JupyterLab for all tests of this folder."""
+
+import os
+
+import pytest
+
+from benchmarks._browser import CHROMIUM_FLAGS, JupyterLab, Page, chromium
+
+
+@pytest.fixture(scope="session")
+def browser():
+    path = chromium()
+    if path is None:
+        reason = "no Chromium on this machine: the live figures were not tried in a browser (Debian: apt install chromium)"
+        pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def jupyter(tmp_path_factory):
+    server = JupyterLab(
+        tmp_path_factory.mktemp("jupyter"),
+        "--ServerApp.kernel_websocket_connection_class=course_lib.labs.server.PromptConnection",
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def page(browser):
+    page = Page(browser)
+    yield page
+    page.close()
