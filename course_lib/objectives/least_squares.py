@@ -31,7 +31,7 @@ class MeanSquaredError(LinearObjective):
     def loss(self, theta):
         residual = theta @ self.X.T - self.y  # (..., m)
         m = len(self.y)
-        return (residual**2).sum(-1) / m, (2 / m) * (residual @ self.X)
+        return np.vecdot(residual, residual) / m, (2 / m) * (residual @ self.X)
 
     def hessian(self, theta=None):
         """Return 2/m X'X (+ 2 alpha for L2), the same at every theta: (n, n), or (k, n, n) for k alphas."""
@@ -65,8 +65,7 @@ class Quadratic(Objective):
         self.eigenvalues, self.eigenvectors = np.linalg.eigh(self.H)
         self.eigenvalues = np.maximum(self.eigenvalues, 0.0)  # rounding can leave -1e-17
         self.minimizer = self._shortest_minimizer()
-        value, _ = objective.loss(self.minimizer)
-        self.minimum = value if self.penalty else objective.add_penalty(self.minimizer, value, 0.0)[0]
+        self.minimum = self._loss_at_minimizer(objective)
 
     def _shortest_minimizer(self):
         """Solve H theta = slope; directions without curvature (a duplicated column) get 0."""
@@ -74,8 +73,13 @@ class Quadratic(Objective):
         inverse = np.divide(1.0, self.eigenvalues, out=np.zeros_like(self.eigenvalues), where=self.eigenvalues > tiny)
         return (self.eigenvectors @ (inverse * (self.slope @ self.eigenvectors))[..., None])[..., 0]
 
+    def _loss_at_minimizer(self, objective):
+        residual = self.minimizer @ objective.X.T - objective.y
+        value = np.vecdot(residual, residual) / len(objective.y)
+        return value if objective.is_proximal else objective.add_penalty(self.minimizer, value, 0.0)[0]
+
     def loss(self, theta):
         one_hessian = self.H.ndim == 2
         product = theta @ self.H if one_hessian else (theta[..., None, :] @ self.H)[..., 0, :]
         gradient = product - self.slope
-        return self.minimum + 0.5 * np.einsum("...i,...i", theta - self.minimizer, gradient), gradient
+        return self.minimum + 0.5 * np.vecdot(theta - self.minimizer, gradient), gradient

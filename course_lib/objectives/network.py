@@ -62,5 +62,5 @@ class TwoLayerNetwork(Objective):
         into_hidden = slope[..., None] * W2[..., None, :] * hidden * (1 - hidden)  # (..., m, hidden)
         W1 = np.swapaxes(into_hidden, -1, -2) @ self.X
         W2 = (slope[..., None, :] @ hidden)[..., 0, :]
-        flat = W1.reshape(*theta.shape[:-1], -1)
-        return np.concatenate([flat, into_hidden.sum(-2), W2, slope.sum(-1, keepdims=True)], axis=-1)
+        W1 = W1.reshape(*theta.shape[:-1], W2.shape[-1] * self.X.shape[1])
+        return np.concatenate([W1, into_hidden.sum(-2), W2, slope.sum(-1, keepdims=True)], axis=-1)
