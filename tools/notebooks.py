@@ -41,7 +41,7 @@ def derived(only=()):
 
 
 def _kept(metadata):
-    return {key: value for key, value in metadata.items() if key in ("tags", "slideshow")}
+    return {key: value for key, value in metadata.items() if key in ("tags", "slideshow", "jupyter")}
 
 
 def content(notebook):
@@ -70,11 +70,22 @@ def execute(path, notebook):
         extra_arguments=["--log-level=ERROR"],
     )
     client.execute()
-    notebook.metadata = derive.NOTEBOOK_METADATA
+    _strip(notebook)
     part = path.with_suffix(".part")
     nbformat.write(notebook, part)
     os.replace(part, path)
     return time.perf_counter() - start
+
+
+def _strip(notebook):
+    """Take out what belongs to this run: the kernel's version, and widgets, which are dead without their kernel.
+
+    A page without a kernel then shows the still picture that stands beside the widget.
+    """
+    notebook.metadata = derive.NOTEBOOK_METADATA
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
 
 def main():
