@@ -157,6 +157,7 @@ def test_nested_is_below_the_best_inner_score_on_noise():
         (lambda: cross_validation(Ridge(), X, y, cv=[]), ValueError, "no folds"),
         (lambda: cross_validation(Ridge(), X, y, cv=[([0, 1], [442])]), ValueError, "rows outside 0 to 441"),
         (lambda: cross_validation(Ridge(), X, y, cv=[([0, 1], [])]), ValueError, "0 to test"),
+        (lambda: cross_validation(Ridge(), X, y, cv=[(y > 100, y <= 100)]), TypeError, "np.flatnonzero for a mask"),
         (lambda: cross_validation(Ridge(), X, y, cv=GroupKFold(3)), ValueError, "groups must name"),
         (lambda: cross_validation(Ridge(), X, y, scoring="rmse"), ValueError, "rmse"),
         (lambda: cross_validation(Ridge(), X, y, scoring=lambda m, X, y: np.nan), ValueError, "not finite"),

@@ -9,9 +9,10 @@ import numpy as np
 
 def augmented(X, y):
     """Return A = [X, y, 1] with X and y centred, which changes no answer and keeps the sums small."""
-    A = np.ones((len(X), X.shape[1] + 2))
-    A[:, :-2] = centred_columns(X)
+    A = np.empty((len(X), X.shape[1] + 2))
+    centred_columns(X, out=A[:, :-2])
     A[:, -2] = y - y.mean()
+    A[:, -1] = 1.0
     return A
 
 
@@ -20,10 +21,11 @@ def column_means(X):
     return np.ones(len(X)) @ X / len(X)
 
 
-def centred_columns(X):
+def centred_columns(X, out=None):
     """Return X minus its column means; a constant column becomes exactly zero, though its mean is rounded."""
-    Z = X - column_means(X)
-    Z[:, (X == X[0]).all(axis=0)] = 0.0
+    Z = np.subtract(X, column_means(X), out=out)
+    maybe = np.flatnonzero(X[0] == X[-1])  # rarely any: then the columns need not be read
+    Z[:, maybe[(X[:, maybe] == X[0, maybe]).all(axis=0)]] = 0.0
     return Z
 
 
@@ -32,12 +34,19 @@ def fold_moments(A, total, splits):
 
     `total` is A'A over all rows.
     """
-    tested = np.stack([A[test].T @ A[test] for _, test in splits])
+    tested = np.stack([_moments(A, test) for _, test in splits])
     trained = total - tested
     for i, (train, test) in enumerate(splits):
         if not _all_rows_once(len(A), train, test):
-            trained[i] = A[train].T @ A[train]
+            trained[i] = _moments(A, train)
     return trained, tested
+
+
+def _moments(A, rows):
+    first, last = rows[0], rows[-1]
+    neighbours = last - first + 1 == len(rows) and (rows[1:] > rows[:-1]).all()
+    B = A[first : last + 1] if neighbours else A[rows]  # neighbouring rows need no copy
+    return B.T @ B
 
 
 def _all_rows_once(n, train, test):

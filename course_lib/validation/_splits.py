@@ -19,13 +19,20 @@ def splitter(cv, *, classifier=False):
 def folds(cv, X, y, groups=None, *, classifier=False):
     """Return the list of (train, test) row numbers; raise if there are none or some are not rows of X."""
     cv = splitter(cv, classifier=classifier)
-    pairs = list(cv.split(X, y, groups) if hasattr(cv, "split") else cv)
+    pairs = [(_rows(train), _rows(test)) for train, test in (cv.split(X, y, groups) if hasattr(cv, "split") else cv)]
     n = number_of_rows(X)
     for i, (train, test) in enumerate(pairs):
         if min(len(train), len(test)) == 0:
             raise ValueError(f"cv: fold {i} has {len(train)} rows to train and {len(test)} to test. Each side needs at least one.")
-        if min(np.min(train), np.min(test)) < 0 or max(np.max(train), np.max(test)) >= n:
+        if min(train.min(), test.min()) < 0 or max(train.max(), test.max()) >= n:
             raise ValueError(f"cv: fold {i} names rows outside 0 to {n - 1}. Pass row numbers, not labels.")
     if not pairs:
         raise ValueError("cv gives no folds. Try cv=5.")
     return pairs
+
+
+def _rows(rows):
+    rows = np.asarray(rows)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise TypeError(f"cv must give row numbers; got dtype {rows.dtype}, shape {rows.shape}. Use np.flatnonzero for a mask.")
+    return rows

@@ -31,8 +31,8 @@ def leave_one_out(X, y, alphas, *, standardize=False):
     U, s, Vt = _decompose(centred_columns(X))
     residuals, free = _residuals(U, s, y - y.mean(), alphas)
     with np.errstate(divide="ignore", invalid="ignore"):  # these entries are replaced in the next lines
-        scores = (residuals / free) ** 2
-    for i in np.flatnonzero((free < FREE * free.max()).any(axis=0)):
+        scores = np.square(residuals / free)
+    for i in np.flatnonzero(free.min(axis=0) < FREE * free.max()):
         x_mean, y_mean, w = fit_rows(np.delete(X, i, axis=0), np.delete(y, i), alphas, standardize=False)
         scores[:, i] = (y[i] - y_mean - (X[i] - x_mean) @ w) ** 2
     coefficients = (U.T @ (y - y.mean()) * s / (s**2 + alphas[:, None])) @ Vt
@@ -54,9 +54,12 @@ def _residuals(U, s, y, alphas):
 
     The part of y that no column reaches stays as it is; along each column of U a share alpha / (s² + alpha) stays.
     """
+    z = U.T @ y
     if len(y) - 1 == len(s):  # the columns reach everything: without that part, alpha cancels (and may be 0)
-        weights, unreached, room = 1 / (s**2 + alphas[:, None]), 0.0, 0.0
-    else:
-        weights = alphas[:, None] / (s**2 + alphas[:, None])
-        unreached, room = y - U @ (U.T @ y), 1 - 1 / len(y) - (U**2).sum(axis=1)
-    return unreached + (weights * (U.T @ y)) @ U.T, room + weights @ (U**2).T
+        weights = 1 / (s**2 + alphas[:, None])
+        return (weights * z) @ U.T, weights @ (U**2).T
+    weights = alphas[:, None] / (s**2 + alphas[:, None])
+    one = np.ones((len(alphas), 1))
+    unreached, room = y - U @ z, 1 - 1 / len(y) - (U**2).sum(axis=1)
+    residuals = np.hstack([weights * z, one]) @ np.column_stack([U, unreached]).T  # one product, no second pass to add
+    return residuals, np.hstack([weights, one]) @ np.column_stack([U**2, room]).T
