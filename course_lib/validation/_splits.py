@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.validation._splitter import number_of_rows
+from course_lib.validation._splitter import Splitter, number_of_rows
 from course_lib.validation.kfold import KFold
 from course_lib.validation.stratified import StratifiedKFold
 
@@ -19,6 +19,8 @@ def splitter(cv, *, classifier=False):
 def folds(cv, X, y, groups=None, *, classifier=False):
     """Return the list of (train, test) row numbers; raise if there are none or some are not rows of X."""
     cv = splitter(cv, classifier=classifier)
+    if isinstance(cv, Splitter):
+        return list(cv.split(X, y, groups))  # ours need no check
     pairs = [(_rows(train), _rows(test)) for train, test in (cv.split(X, y, groups) if hasattr(cv, "split") else cv)]
     n = number_of_rows(X)
     for i, (train, test) in enumerate(pairs):
