@@ -104,7 +104,7 @@ def _runs(objective, start, rates):
     if len(set(sizes.values())) > 1:
         raise ValueError(f"batched arguments must have the same number of runs; got {sizes}.")
     k = max(sizes.values(), default=1)
-    rates = np.broadcast_to(rates.reshape(len(rates), -1), (len(rates), k))
+    rates = np.broadcast_to(rates if rates.ndim == 2 else rates[:, None], (len(rates), k))
     return np.broadcast_to(start, (k, start.shape[-1])), rates, not sizes
 
 

@@ -68,7 +68,7 @@ class L2:
 
 def soft_threshold(values, width):
     """Move `values` towards zero by `width`, and to zero those that are nearer than that."""
-    return np.sign(values) * np.maximum(np.abs(values) - width, 0.0)
+    return values - np.clip(values, -width, width)
 
 
 def _column(alpha):
