@@ -6,6 +6,8 @@ from pathlib import Path
 
 
 def pytest_configure(config):
-    config.option.nbval_sanitize_with = config.option.nbval_sanitize_with or str(Path(__file__).with_name("nbval_sanitize.cfg"))
+    config.option.nbval_sanitize_with = config.option.nbval_sanitize_with or str(
+        Path(__file__).with_name("nbval_sanitize.cfg")
+    )
     os.environ["COURSE_PROGRESS_FILE"] = str(Path(tempfile.mkdtemp(prefix="course-test-")) / "progress.json")
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -53,7 +53,7 @@ def test_solution_passes_for_many_seeds(the_sheet, exercise):
 def test_what_a_learner_begins_with_does_not_pass(the_sheet, exercise):
     found = report(the_sheet, exercise.id, "stub", seed=0)
     assert not found.passed
-    if not exercise.starters:
+    if not exercise.code["starter"]:
         assert found.status == "not written", f"\n{found}"
 
 
@@ -78,8 +78,8 @@ def test_wrong_answer_is_rejected_with_a_useful_message(the_sheet, exercise, nam
 @each_exercise
 def test_a_check_defines_no_name_of_an_answer(the_sheet, exercise):
     """In a notebook both share one namespace: a helper of that name would replace the learner's function."""
-    answers = defined(cell for _, other in CHECKED if other.id[:2] == exercise.id[:2] for cell in other.answers)
-    assert not answers & defined([*exercise.checks, *exercise.hidden])
+    answers = defined(cell for _, other in CHECKED if other.id[:2] == exercise.id[:2] for cell in other.code["answer"])
+    assert not answers & defined([*exercise.code["check"], *exercise.code["hidden"]])
 
 
 def defined(sources):

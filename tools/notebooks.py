@@ -25,23 +25,27 @@ from course_lib.classroom import derive, sheet  # noqa: E402
 
 
 def derived(only=()):
-    """{notebook path: the notebook that its source gives, not executed}, for chapters whose name begins with one of `only`."""
-    wanted = lambda name: not only or name.startswith(tuple(only))  # noqa: E731
+    """{path: notebook that its source gives, not executed}, of the chapters whose name begins with one of `only`."""
     made = {}
     for source in [ROOT / "chapters/index.md", *sorted(ROOT.glob("chapters/*/lesson.md"))]:
-        if source.exists() and wanted(source.stem if source.stem == "index" else source.parent.name):
-            cells = [(cell.cell_type, cell.source, _kept(cell.metadata)) for cell in sheet.read_cells(source)]
+        if source.exists() and _is_wanted("index" if source.stem == "index" else source.parent.name, only):
+            cells = [(cell.cell_type, cell.source, _tags(cell)) for cell in sheet.read_cells(source)]
             made[source.with_suffix(".ipynb")] = derive.notebook(cells)
     for source in sorted(ROOT.glob("solutions/*/exercises.md")):
-        if wanted(source.parent.name):
+        chapter = source.parent.name
+        if _is_wanted(chapter, only):
             exercises = sheet.Sheet(source)
             made[source.with_suffix(".ipynb")] = derive.notebook(derive.instructor_cells(exercises))
-            made[ROOT / "chapters" / source.parent.name / "exercises.ipynb"] = derive.notebook(derive.learner_cells(exercises))
+            made[ROOT / "chapters" / chapter / "exercises.ipynb"] = derive.notebook(derive.learner_cells(exercises))
     return made
 
 
-def _kept(metadata):
-    return {key: value for key, value in metadata.items() if key in ("tags", "slideshow", "jupyter")}
+def _is_wanted(name, only):
+    return not only or name.startswith(tuple(only))
+
+
+def _tags(cell):
+    return {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
 
 
 def content(notebook):
@@ -54,8 +58,8 @@ def differences(path, wanted):
     if not path.exists():
         return ["there is no such file"]
     have, want = content(nbformat.read(path, as_version=4)), content(wanted)
-    lines = [f"cell {i}: has {a[1][:60]!r}, source gives {b[1][:60]!r}" if a[1] != b[1] else f"cell {i}: type or metadata differ" for i, (a, b) in enumerate(zip(have, want)) if a != b]
-    return lines + ([f"{len(have)} cells, source gives {len(want)}"] if len(have) != len(want) else [])
+    lines = [f"cell {i} differs: {a[1][:60]!r}" for i, (a, b) in enumerate(zip(have, want)) if a != b]
+    return lines + [f"{len(have)} cells instead of {len(want)}"] * (len(have) != len(want))
 
 
 def execute(path, notebook):
@@ -65,8 +69,13 @@ def execute(path, notebook):
     start = time.perf_counter()
     path.parent.mkdir(parents=True, exist_ok=True)
     client = NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(path.parent)}},
-        store_widget_state=False, record_timing=False, coalesce_streams=True,
+        notebook,
+        timeout=600,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(path.parent)}},
+        store_widget_state=False,
+        record_timing=False,
+        coalesce_streams=True,
         extra_arguments=["--log-level=ERROR"],
     )
     client.execute()
@@ -92,7 +101,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("chapters", nargs="*", help="chapter numbers, such as 02, or index")
     parser.add_argument("--all", action="store_true", help="execute also what did not change")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if a notebook is not what its source gives")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a notebook that differs")
     options = parser.parse_args()
     made = derived(options.chapters)
     changes = {path: differences(path, notebook) for path, notebook in made.items()}

@@ -8,6 +8,7 @@ import contextlib
 import html
 import itertools
 import sys
+import textwrap
 import zlib
 from dataclasses import dataclass, field
 
@@ -17,7 +18,8 @@ from course_lib.classroom import progress
 from course_lib.classroom.expect import Unexpected, show
 from course_lib.classroom.student import NotPlainData, Student, StudentError
 
-_WIDTH = 200  # of a line of a report
+_LABELS = ("tried", "got", "expected", "hint", "printed")  # the lines of a report
+_WIDTH = 200  # characters of each
 _registry = {}  # exercise -> {function name: (function, is it hidden)}
 _seeds = {}  # exercise -> counter: new data for every call, and the same again in a fresh kernel
 
@@ -53,7 +55,11 @@ def separate_registry():
 
 @dataclass
 class Outcome:
-    """One check: `status` is "passed", "failed", "error" (the learner's code raised), "not written" or "broken" (the check's own fault)."""
+    """What one check found.
+
+    `status` is "passed", "failed", "error" (the learner's code raised), "not written", or "broken" (the check's
+    own fault). The other fields are lines for the learner, empty where there is nothing to say.
+    """
 
     name: str
     status: str
@@ -75,31 +81,36 @@ class Report:
     notes: list = field(default_factory=list)
 
     @property
+    def first_failure(self):
+        """The first outcome that is not "passed", or None."""
+        return next((outcome for outcome in self.outcomes if outcome.status != "passed"), None)
+
+    @property
     def status(self):
-        """"passed", or the status of the first check that did not pass."""
-        return next((outcome.status for outcome in self.outcomes if outcome.status != "passed"), "passed")
+        """ "passed", or the status of the first check that did not pass."""
+        return self.first_failure.status if self.first_failure else "passed"
 
     @property
     def passed(self):
         return self.status == "passed"
 
     def headline(self):
-        good, all_of_them = sum(outcome.status == "passed" for outcome in self.outcomes), len(self.outcomes)
+        count = sum(outcome.status == "passed" for outcome in self.outcomes)
+        counted = f"{count} of {len(self.outcomes)} check{'s' * (len(self.outcomes) != 1)}"
         if self.passed:
             points = "" if self.points is None else f", {self.points:g} point{'s' * (self.points != 1)}"
-            return f"{self.exercise} passed: {good} of {all_of_them} check{'s' * (all_of_them != 1)}{points}"
+            return f"{self.exercise} passed: {counted}{points}"
         if self.status == "not written":
             return f"{self.exercise} not written yet"
-        first = next(outcome for outcome in self.outcomes if outcome.status != "passed")
-        return f"{self.exercise} not passed: {good} of {all_of_them} checks. First to fail: {first.name} (repeat it with seed={self.seed})"
+        where = f"First to fail: {self.first_failure.name} (repeat it with seed={self.seed})"
+        return f"{self.exercise} not passed: {counted}. {where}"
 
     def details(self):
         """(label, text) of the first check that did not pass, each text one line."""
         if self.status in ("passed", "not written"):
             return []
-        first = next(outcome for outcome in self.outcomes if outcome.status != "passed")
-        pairs = [(label, " ".join(getattr(first, label).split())) for label in ("tried", "got", "expected", "hint", "printed")]
-        return [(label, text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…") for label, text in pairs if text]
+        texts = {label: " ".join(getattr(self.first_failure, label).split()) for label in _LABELS}
+        return [(label, textwrap.shorten(text, _WIDTH, placeholder=" …")) for label, text in texts.items() if text]
 
     def __repr__(self):
         lines = [self.headline()] + [f"  {label + ':':<10}{text}" for label, text in self.details()]
@@ -158,7 +169,8 @@ def _run_one(name, function, student, seed):
         function(student, rng)
         return outcome
     except Unexpected as error:
-        outcome.status, outcome.tried, outcome.got, outcome.expected, outcome.hint = "failed", error.tried, error.got, error.expected, error.hint
+        outcome.status, outcome.tried, outcome.got = "failed", error.tried, error.got
+        outcome.expected, outcome.hint = error.expected, error.hint
     except StudentError as error:
         outcome.status = "not written" if "NotImplementedError" in error.kinds else "error"
         place = f" (line {error.line} of the cell: {error.code})" if error.line else ""

@@ -27,7 +27,8 @@ def notebook(cells):
 
     seen, made = {}, []
     for kind, source, metadata in cells:
-        key = metadata.get("nbgrader", {}).get("grade_id") or hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:10]
+        digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:10]
+        key = metadata.get("nbgrader", {}).get("grade_id", digest)
         seen[key] = seen.get(key, 0) + 1
         cell = (v4.new_code_cell if kind == "code" else v4.new_markdown_cell)(source, metadata=metadata)
         cell["id"] = key if seen[key] == 1 else f"{key}-{seen[key]}"
@@ -37,7 +38,12 @@ def notebook(cells):
 
 NOTEBOOK_METADATA = {
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
-    "language_info": {"file_extension": ".py", "mimetype": "text/x-python", "name": "python", "pygments_lexer": "ipython3"},
+    "language_info": {
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+        "name": "python",
+        "pygments_lexer": "ipython3",
+    },
 }
 
 
@@ -61,14 +67,14 @@ def _cells(sheet, for_instructor):
             continue
         exercise = sheet.exercises[str(cell.metadata["exercise"])]
         number = counts.get((exercise.id, role), 0)
-        last_check = role == "check" and number == len(exercise.checks) - 1
+        last_check = role == "check" and number == len(exercise.code["check"]) - 1
         if role == "answer" and for_instructor:
             add(cell, "code", cell.source, "answer", solution=True)
         elif role == "answer" and number == 0:
             for source in stubs(exercise):
                 add(cell, "code", source, "answer", solution=True)
         elif last_check:
-            for source in exercise.hidden * for_instructor:
+            for source in exercise.code["hidden"] * for_instructor:
                 add(cell, "code", _HIDDEN.format(source), "hidden", locked=True)
             verdict = f'{cell.source}\n\ncheck("{exercise.id}", points={exercise.points:g})'
             add(cell, "code", verdict, "check", grade=True, locked=True, points=exercise.points)

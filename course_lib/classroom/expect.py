@@ -6,6 +6,8 @@ import numpy as np
 
 from course_lib.classroom.student import StudentError
 
+_NO_RETURN = "does the function end with return?"
+
 
 class Unexpected(Exception):
     """An answer is not as expected; carries the four lines that the learner reads."""
@@ -33,7 +35,7 @@ def close(got, want, *, tried, hint, rtol=1e-6, atol=1e-9):
         raise Unexpected(tried=tried, got=got, expected=_with_shape(want), hint=better_hint or hint)
 
     if got is None:
-        unexpected("None", "does the function end with return?")
+        unexpected("None", _NO_RETURN)
     try:
         array = np.asarray(got)
     except ValueError:
@@ -54,7 +56,8 @@ def close(got, want, *, tried, hint, rtol=1e-6, atol=1e-9):
 def equal(got, want, *, tried, hint):
     """Raise Unexpected unless `got` is exactly `want`: whole numbers, strings, lists, tuples, dicts, arrays of them."""
     if not _same(got, want):
-        raise Unexpected(tried=tried, got=show(got, want), expected=show(want, got), hint="does the function end with return?" if got is None else hint)
+        hint = _NO_RETURN if got is None else hint
+        raise Unexpected(tried=tried, got=show(got, quoted=True), expected=show(want, quoted=True), hint=hint)
 
 
 def raises(call, name, *, tried, hint):
@@ -75,10 +78,10 @@ def raises(call, name, *, tried, hint):
 _WIDTH = 90
 
 
-def show(value, other=None):
-    """`value` in one line of at most 90 characters."""
+def show(value, quoted=False):
+    """`value` in one line of at most 90 characters; text stands in quotes if `quoted`."""
     if isinstance(value, str):
-        text = value if other is None else repr(value)
+        text = repr(value) if quoted else value
     elif isinstance(value, np.ndarray) and value.ndim:
         text = _numbers(value) if value.size <= 8 else f"{_numbers(value)} with shape {value.shape}"
     elif isinstance(value, (float, np.floating)):
@@ -86,9 +89,9 @@ def show(value, other=None):
     elif isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
         text = show(value.item())
     elif isinstance(value, dict):
-        text = "{" + ", ".join(f"{k!r}: {show(v, '')}" for k, v in value.items()) + "}"
+        text = "{" + ", ".join(f"{k!r}: {show(v, quoted=True)}" for k, v in value.items()) + "}"
     elif isinstance(value, (list, tuple)):
-        items = ", ".join(show(item, "") for item in value[:40])
+        items = ", ".join(show(item, quoted=True) for item in value[:40])
         text = f"[{items}]" if isinstance(value, list) else f"({items})"
     else:
         text = repr(value)
@@ -158,7 +161,10 @@ def _difference(got, want, wrong, rtol, atol):
 
 def _rule(got, want, rtol, atol):
     """A simple rule that leads from `want` to `got`, if there is one: the mistake often shows in it."""
-    same = lambda a: np.allclose(got, a, rtol=max(rtol, 1e-6), atol=atol)  # noqa: E731
+
+    def same(values):
+        return np.allclose(got, values, rtol=max(rtol, 1e-6), atol=atol)
+
     if not np.isfinite(want).all() or not want.any():
         return ""
     if same(-want):
@@ -168,8 +174,9 @@ def _rule(got, want, rtol, atol):
     ratio = np.vdot(want, got) / np.vdot(want, want)
     if ratio and np.count_nonzero(want) > 1 and same(ratio * want):
         return f"{ratio:.6g} times the expected values"
-    if same(want + np.mean(got - want)):
-        return f"all values {abs(np.mean(got - want)):.6g} too {'large' if np.mean(got - want) > 0 else 'small'}"
+    offset = np.mean(got - want)
+    if same(want + offset):
+        return f"all values {abs(offset):.6g} too {'large' if offset > 0 else 'small'}"
     if np.allclose(np.sort(got, axis=None), np.sort(want, axis=None), rtol=rtol, atol=atol):
         return "the right values in another order"
     return ""

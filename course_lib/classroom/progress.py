@@ -39,7 +39,10 @@ def read():
 
 
 def record(exercise, points):
-    """Remember that `exercise` passed; return notes for the learner, usually none. Never raises: a check must answer."""
+    """Remember that `exercise` passed; return notes for the learner, usually none.
+
+    Does not raise where it cannot write: a check must answer.
+    """
     from filelock import FileLock, Timeout
 
     try:
@@ -64,12 +67,12 @@ def _write(kept):
 
 
 def exercises(folder="."):
-    """{chapter: {exercise: points}} of the checked exercises in the notebooks under `folder`, the directory of the chapters."""
+    """{chapter: {exercise: points}} that `check` can pass, from the notebooks under `folder`, the chapters' directory."""
     found = {}
     for notebook in sorted(Path(folder).glob("*/exercises.ipynb")):
-        cells = json.loads(notebook.read_text("utf-8"))["cells"]
-        graded = [cell["metadata"] for cell in cells if cell["cell_type"] == "code" and cell["metadata"].get("nbgrader", {}).get("grade")]
-        found[notebook.parent.name] = {cell["exercise"]: cell["nbgrader"]["points"] for cell in graded}
+        cells = [cell["metadata"] for cell in json.loads(notebook.read_text("utf-8"))["cells"]]
+        verdicts = [cell for cell in cells if cell.get("role") == "check" and cell["nbgrader"]["grade"]]
+        found[notebook.parent.name] = {cell["exercise"]: cell["nbgrader"]["points"] for cell in verdicts}
     return found
 
 

@@ -28,17 +28,14 @@ def read_cells(path):
 
 @dataclass
 class Exercise:
-    """One exercise: sources of its cells by role; `points` is what it is worth."""
+    """One exercise: the sources of its cells, and what it is worth."""
 
     id: str
     points: float = 0
-    answers: list = field(default_factory=list)
-    checks: list = field(default_factory=list)
-    hidden: list = field(default_factory=list)
+    code: dict = field(default_factory=lambda: {"answer": [], "starter": [], "check": [], "hidden": []})
     wrong: dict = field(default_factory=dict)  # name -> source
-    question: str = ""
+    question: str = ""  # answered in words
     rubric: str = ""
-    starters: list = field(default_factory=list)
 
     @property
     def is_free(self):
@@ -69,7 +66,8 @@ class Sheet:
         if not re.fullmatch(r"\d\d\.\d+", key):
             self._refuse(key, 'needs an id like exercise="02.1" (in quotes)')
         if role not in _ROLES.get(cell.cell_type, ()):
-            self._refuse(key, f"role {role!r} of a {cell.cell_type} cell; use one of {', '.join(_ROLES[cell.cell_type])}")
+            allowed = ", ".join(_ROLES.get(cell.cell_type, ()))
+            self._refuse(key, f"role {role!r} of a {cell.cell_type} cell; use one of {allowed}")
         exercise = self.exercises.setdefault(key, Exercise(key))
         exercise.points += cell.metadata.get("points", 0)
         if role == "wrong":
@@ -77,17 +75,19 @@ class Sheet:
             if name in exercise.wrong:
                 self._refuse(key, f"two wrong answers are called {name!r}")
             exercise.wrong[name] = cell.source
-        elif role in ("free", "rubric"):
-            setattr(exercise, {"free": "question"}.get(role, role), cell.source)
+        elif role == "free":
+            exercise.question = cell.source
+        elif role == "rubric":
+            exercise.rubric = cell.source
         else:
-            getattr(exercise, {"answer": "answers", "check": "checks", "starter": "starters"}.get(role, role)).append(cell.source)
+            exercise.code[role].append(cell.source)
 
     def _complete(self, exercise):
         if not exercise.points > 0:
             self._refuse(exercise.id, "has no points")
         if exercise.is_free and not exercise.rubric:
             self._refuse(exercise.id, "has a free question without a rubric")
-        if not exercise.is_free and not (exercise.answers and exercise.checks):
+        if not exercise.is_free and not (exercise.code["answer"] and exercise.code["check"]):
             self._refuse(exercise.id, "needs an answer cell and a check cell")
 
     def _refuse(self, exercise, problem):
@@ -100,12 +100,12 @@ class Sheet:
         after the solution and so replaces what it defines. `checks` is what `checks.run` takes.
         """
         exercise = self.exercises[exercise]
-        sources = exercise.answers if answer != "stub" else stubs(exercise)
+        sources = exercise.code["answer"] if answer != "stub" else stubs(exercise)
         sources = [*sources, *([exercise.wrong[answer]] if answer not in ("solution", "stub") else [])]
         shared = [cell.source for cell in self.cells if cell.cell_type == "code" and "role" not in cell.metadata]
         namespace = {"__name__": f"exercise_{exercise.id}"}
         with checks.separate_registry() as registry:
-            for number, source in enumerate([*shared, *sources, *exercise.checks, *exercise.hidden]):
+            for number, source in enumerate([*shared, *sources, *exercise.code["check"], *exercise.code["hidden"]]):
                 name = f"<{exercise.id} {answer} {number}>"
                 linecache.cache[name] = (len(source), None, source.splitlines(keepends=True), name)
                 exec(compile(source, name, "exec"), namespace)
@@ -114,7 +114,7 @@ class Sheet:
 
 def stubs(exercise):
     """What a learner finds in the answer cells: the starter cells, or the answers with their solutions cut out."""
-    return exercise.starters or [cut_solution(source) for source in exercise.answers]
+    return exercise.code["starter"] or [cut_solution(source) for source in exercise.code["answer"]]
 
 
 def cut_solution(source):

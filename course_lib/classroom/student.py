@@ -71,15 +71,20 @@ class Student:
             self._last_answer = plain(answer, f"what {name} returned")
             return self._last_answer, tuple(plain(value, f"argument {i + 1} of {name}") for i, value in enumerate(args))
         except NotPlainData as error:
-            raise StudentError(str(error), kinds=["NotPlainData"], tried=self._last_call, hint=_how_to_return(answer)) from None
+            hint = _how_to_return(answer)
+            raise StudentError(str(error), kinds=["NotPlainData"], tried=self._last_call, hint=hint) from None
 
     def _find(self, name):
-        if name not in self._namespace:
-            raise StudentError(f"there is no function {name}", kinds=["Missing"], hint="run the cell with your answer first, and keep the function's name")
-        if not callable(self._namespace[name]):
-            kind = type(self._namespace[name]).__name__
-            raise StudentError(f"{name} is not a function but a value of type {kind}", kinds=["Missing"], hint=f"define it with def {name}(...):")
-        return self._namespace[name]
+        function = self._namespace.get(name, self)
+        if function is self:
+            problem = f"there is no function {name}"
+            hint = "run the cell with your answer first, and keep the function's name"
+        elif not callable(function):
+            problem = f"{name} is not a function but {_describe(function)}"
+            hint = f"define it with def {name}(...):"
+        else:
+            return function
+        raise StudentError(problem, kinds=["Missing"], tried=self._last_call, hint=hint)
 
     def _explain(self, error):
         """One line for an exception, with the last line of the learner's own code that it passed through."""
@@ -108,7 +113,8 @@ def plain(value, where, depth=0):
     if isinstance(value, (list, tuple)):
         base = list if isinstance(value, list) else tuple
         return base(plain(item, where, depth + 1) for item in value)
-    raise NotPlainData(f"{where} is {_describe(value)}, not plain data (numbers, strings, lists, tuples, dicts, NumPy arrays)")
+    allowed = "numbers, strings, lists, tuples, dicts, NumPy arrays"
+    raise NotPlainData(f"{where} is {_describe(value)}, not plain data ({allowed})")
 
 
 def _call(name, args, kwargs):

@@ -52,7 +52,17 @@ def test_close_names_the_mistake(got, want, in_got, in_hint):
     assert in_got in said.got and in_hint in said.hint and said.tried == "a case"
 
 
-@pytest.mark.parametrize("got, want", [(1, 1.0), ([1, 2], np.array([1.0, 2.0])), (np.float32(0.1), 0.1), (np.nan, np.nan), ([np.inf], [np.inf]), (np.array(2.0), 2)])
+@pytest.mark.parametrize(
+    "got, want",
+    [
+        (1, 1.0),
+        ([1, 2], np.array([1.0, 2.0])),
+        (np.float32(0.1), 0.1),
+        (np.nan, np.nan),
+        ([np.inf], [np.inf]),
+        (np.array(2.0), 2),
+    ],
+)
 def test_close_accepts(got, want):
     expect.close(got, want, tried="", hint="", rtol=1e-6)
 
@@ -70,8 +80,18 @@ def test_close_accepts_itself_and_rejects_any_visible_change(values):
 
 
 anything = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.complex_numbers(), arrays(st.sampled_from([float, int, bool]), array_shapes())),
-    lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=3), inner, max_size=3), st.tuples(inner, inner)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(),
+        st.complex_numbers(),
+        arrays(st.sampled_from([float, int, bool]), array_shapes()),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4), st.dictionaries(st.text(max_size=3), inner, max_size=3), st.tuples(inner, inner)
+    ),
     max_leaves=8,
 )
 
@@ -94,14 +114,35 @@ def test_equal_says_something_short_about_any_answer(got, want):
 
 @pytest.mark.parametrize(
     "got, want",
-    [(3, 4), ("a", "b"), ([1, 2], [2, 1]), ([1, 2], [1, 2, 3]), ({"a": 1}, {"a": 2}), ({"a": 1}, {}), (None, 0), ([[0, 1]], [[0], [1]]), (np.arange(3), np.arange(4)), ("1", 1), (5, [5])],
+    [
+        (3, 4),
+        ("a", "b"),
+        ([1, 2], [2, 1]),
+        ([1, 2], [1, 2, 3]),
+        ({"a": 1}, {"a": 2}),
+        ({"a": 1}, {}),
+        (None, 0),
+        ([[0, 1]], [[0], [1]]),
+        (np.arange(3), np.arange(4)),
+        ("1", 1),
+        (5, [5]),
+    ],
 )
 def test_equal_rejects(got, want):
     said = verdict(expect.equal, got, want)
     assert said.got != said.expected
 
 
-@pytest.mark.parametrize("got, want", [(np.int64(3), 3), ((1, 2), [1, 2]), ([np.array([0, 1])], [[0, 1]]), (np.array(["a"]), ["a"]), ({"a": np.arange(2)}, {"a": [0, 1]})])
+@pytest.mark.parametrize(
+    "got, want",
+    [
+        (np.int64(3), 3),
+        ((1, 2), [1, 2]),
+        ([np.array([0, 1])], [[0, 1]]),
+        (np.array(["a"]), ["a"]),
+        ({"a": np.arange(2)}, {"a": [0, 1]}),
+    ],
+)
 def test_equal_accepts(got, want):
     expect.equal(got, want, tried="", hint="")
 

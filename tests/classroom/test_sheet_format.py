@@ -18,8 +18,14 @@ def made_up():
 
 def test_exercises(made_up):
     first, second, free = made_up.exercises.values()
-    assert (first.id, first.points, len(first.checks), len(first.hidden), len(first.wrong)) == ("99.1", 2, 1, 1, 6)
-    assert second.starters and not second.is_free
+    assert (first.id, first.points, len(first.code["check"]), len(first.code["hidden"]), len(first.wrong)) == (
+        "99.1",
+        2,
+        1,
+        1,
+        6,
+    )
+    assert second.code["starter"] and not second.is_free
     assert free.is_free and free.points == 4 and "Model answer" in free.rubric
 
 
@@ -45,23 +51,52 @@ def test_load_leaves_the_registry_of_the_process_alone(made_up):
 
 
 def test_errors_point_at_the_line_of_the_answer(tmp_path):
-    text = DATA.read_text("utf-8").replace("return np.mean((prediction - y) ** 2)\n    ### END", "return prediction.nothing\n    ### END")
+    text = DATA.read_text("utf-8").replace(
+        "return np.mean((prediction - y) ** 2)\n    ### END", "return prediction.nothing\n    ### END"
+    )
     (tmp_path / "exercises.md").write_text(text, "utf-8")
-    assert "(line 4 of the cell: return prediction.nothing)" in repr(found(sheet.Sheet(tmp_path / "exercises.md"), "99.1", "solution"))
+    assert "(line 4 of the cell: return prediction.nothing)" in repr(
+        found(sheet.Sheet(tmp_path / "exercises.md"), "99.1", "solution")
+    )
 
 
 def test_each_solution_block_becomes_one_line_at_its_indent():
-    source = "def f():\n    ### BEGIN SOLUTION\n    x = 1\n    return x\n    ### END SOLUTION\n\nclass C:\n    def g(self):\n        ### BEGIN SOLUTION\n        pass\n        ### END SOLUTION"
-    stub = sheet.cut_solution(source)
-    assert stub == 'def f():\n    raise NotImplementedError("write your answer here")\n\nclass C:\n    def g(self):\n        raise NotImplementedError("write your answer here")'
+    source = """
+def f():
+    ### BEGIN SOLUTION
+    x = 1
+    return x
+    ### END SOLUTION
+
+class C:
+    def g(self):
+        ### BEGIN SOLUTION
+        pass
+        ### END SOLUTION
+"""
+    stub = """
+def f():
+    raise NotImplementedError("write your answer here")
+
+class C:
+    def g(self):
+        raise NotImplementedError("write your answer here")
+"""
+    assert sheet.cut_solution(source) == stub
 
 
 def test_learners_notebook_has_no_secret(made_up):
     cells = derive.learner_cells(made_up)
     text = "\n".join(source for _, source, _ in cells)
     for secret in ("** 2)", "train.std", "hidden", "random_case", "forgets 1/m", "Model answer", "SOLUTION"):
-        assert secret not in text.replace(made_up.exercises["99.2"].checks[0], ""), secret
-    for shown in ('raise NotImplementedError("write your answer here")', "test.std", "by_hand", "Why is the test set", "*Write your answer here.*"):
+        assert secret not in text.replace(made_up.exercises["99.2"].code["check"][0], ""), secret
+    for shown in (
+        'raise NotImplementedError("write your answer here")',
+        "test.std",
+        "by_hand",
+        "Why is the test set",
+        "*Write your answer here.*",
+    ):
         assert shown in text
 
 
@@ -85,9 +120,20 @@ def test_metadata_are_nbgraders(made_up, cells):
     notebook = derive.notebook(cells(made_up))
     nbformat.validate(notebook)
     graded = [cell.metadata.nbgrader for cell in notebook.cells if "nbgrader" in cell.metadata]
-    assert all({"grade_id", "grade", "solution", "locked", "task", "schema_version"} <= set(m) and m.schema_version == 3 for m in graded)
-    assert {m.grade_id: m.points for m in graded if m.grade} == {"exercise-99-1-check": 2, "exercise-99-2-check": 1, "exercise-99-3-free": 4}
-    assert [m.grade_id for m in graded if m.solution] == ["exercise-99-1-answer", "exercise-99-2-answer", "exercise-99-3-free"]
+    assert all(
+        {"grade_id", "grade", "solution", "locked", "task", "schema_version"} <= set(m) and m.schema_version == 3
+        for m in graded
+    )
+    assert {m.grade_id: m.points for m in graded if m.grade} == {
+        "exercise-99-1-check": 2,
+        "exercise-99-2-check": 1,
+        "exercise-99-3-free": 4,
+    }
+    assert [m.grade_id for m in graded if m.solution] == [
+        "exercise-99-1-answer",
+        "exercise-99-2-answer",
+        "exercise-99-3-free",
+    ]
     assert len({m.grade_id for m in graded}) == len(graded)
 
 
@@ -101,12 +147,20 @@ def test_cell_ids_follow_the_content(made_up):
 @pytest.mark.parametrize(
     "old, new, reason",
     [
-        ('role="hidden"', 'role="hiden"', "99.1: role 'hiden' of a code cell; use one of answer, starter, check, hidden, wrong"),
-        ('name="root"', "", 'a wrong answer needs name='),
+        (
+            'role="hidden"',
+            'role="hiden"',
+            "99.1: role 'hiden' of a code cell; use one of answer, starter, check, hidden, wrong",
+        ),
+        ('name="root"', "", "a wrong answer needs name="),
         ('name="root"', 'name="no return"', "two wrong answers are called 'no return'"),
         ("points=2", "", "99.1: has no points"),
         ('exercise="99.2" role="check"', 'exercise="99.1" role="check"', "99.2: needs an answer cell and a check cell"),
-        ('exercise="99.3" role="rubric"', 'exercise="99.4" role="rubric"', "99.3: has a free question without a rubric"),
+        (
+            'exercise="99.3" role="rubric"',
+            'exercise="99.4" role="rubric"',
+            "99.3: has a free question without a rubric",
+        ),
         ('exercise="99.1" role="answer"', 'exercise="1" role="answer"', "exercise 1: needs an id"),
         ('exercise="99.1" role="answer"', 'role="answer"', "(no id): needs an id"),
     ],
