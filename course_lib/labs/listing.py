@@ -23,7 +23,10 @@ from course_lib.objectives import MeanSquaredError
 
 @dataclass(frozen=True)
 class Finished:
-    """A program that has ended: its exit code, what it printed, the exception that ended it, and its warnings."""
+    """A program that has ended: its exit code, what it printed, the exception that ended it, and its warnings.
+
+    As text it names the kinds of warnings only: which of them NumPy gives first differs between machines.
+    """
 
     exit_code: int
     printed: str
@@ -31,7 +34,8 @@ class Finished:
     warnings: tuple
 
     def __str__(self):
-        lines = [f"exit code {self.exit_code}", *self.warnings, self.error, self.printed]
+        kinds = sorted({warning.partition(":")[0] for warning in self.warnings})
+        lines = [", ".join([f"exit code {self.exit_code}", *kinds]), self.error, self.printed]
         return "\n".join(line for line in lines if line)
 
 
