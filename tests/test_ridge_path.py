@@ -140,7 +140,7 @@ def test_alpha_zero_is_least_squares():
 def test_many_folds_are_done_in_parts(monkeypatch):
     X, y = problem()
     whole = ridge_path(X, y, ALPHAS).scores
-    monkeypatch.setattr("course_lib.validation.ridge.CHUNK", 3 * (X.shape[1] + 2) ** 2)
+    monkeypatch.setattr("course_lib.validation._held_out.CHUNK", 3 * (X.shape[1] + 2) ** 2)
     np.testing.assert_allclose(ridge_path(X, y, ALPHAS).scores, whole, rtol=1e-12)
 
 

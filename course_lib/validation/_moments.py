@@ -6,6 +6,8 @@ fold have the matrix of all rows minus that of the test rows, without another pa
 
 import numpy as np
 
+LEFT_TO_TRAIN = 1e-3  # share of a column's sum of squares that a fold's subtraction must leave
+
 
 def augmented(X, y):
     """Return A = [X, y, 1] with X and y centred, which changes no answer and keeps the sums small."""
@@ -75,3 +77,20 @@ def standard_scale(variance, mean, n):
     eps = np.finfo(float).eps
     constant = variance <= n * eps * variance + (n * mean * eps) ** 2
     return np.sqrt(np.where(constant, 1.0, variance))
+
+
+def standardized(moments, total, standardize):
+    """Return what a fit needs of each of k moment matrices.
+
+    means (k, n + 1) and sums of squares and products about them, (k, n + 1, n + 1), columns of X divided by
+    divisors (k, n), which are 1 unless `standardize`; and which of the k kept enough digits in the subtraction, (k,).
+    """
+    means, C = about_their_means(moments)
+    squares = np.einsum("kii->ki", C).copy()
+    kept = (squares >= LEFT_TO_TRAIN * np.diagonal(total)[:-1]).all(axis=1)
+    divisors = np.ones_like(means)
+    if standardize:
+        rows = moments[:, -1, -1, None]
+        divisors[:, :-1] = standard_scale(squares / rows, means, rows)[:, :-1]
+        C /= divisors[:, :, None] * divisors[:, None, :]
+    return means, C, divisors[:, :-1], kept

@@ -5,16 +5,16 @@ The X'X of each fold comes by subtraction, and so does the squared error on its 
 Where too many digits would be lost on the way, the fold is solved from its rows instead.
 """
 
+from functools import partial
+
 import numpy as np
 
 from course_lib.validation import _splits
-from course_lib.validation._moments import about, about_their_means, augmented, centred_columns, column_means, fold_moments, standard_scale
+from course_lib.validation._held_out import errors_and_fits
+from course_lib.validation._moments import centred_columns, standard_scale, standardized
 from course_lib.validation._path import Path, checked
 
-LEFT_TO_TRAIN = 1e-3  # share of a column's sum of squares that a fold's subtraction must leave
-LEFT_OF_ERROR = 1e-6  # share of the squared terms that their sum, the squared error, must have
-CONDITION = 1e-8  # (smallest eigenvalue + penalty) / largest eigenvalue
-CHUNK = 2**23  # numbers in one stack of moment matrices: 64 MB
+CONDITION = 1e-8  # (smallest eigenvalue + penalty) / largest eigenvalue; below, the rows decide
 
 
 def ridge_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
@@ -33,49 +33,18 @@ def ridge_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
     """
     X, y, alphas = checked(X, y, alphas)
     splits = _splits.folds(cv, X, y, groups)
-    A = augmented(X, y)
-    total = A.T @ A
-    folds_at_once = max(1, CHUNK // A.shape[1] ** 2)
-    parts = [splits[i : i + folds_at_once] for i in range(0, len(splits), folds_at_once)]
-    scores = np.concatenate([_scores(X, y, A, total, part, alphas, standardize) for part in parts])
-    return Path(alphas, scores.T, *_fit_all(X, y, total, alphas, standardize))
+    solve, solve_rows = (partial(f, alphas=alphas, standardize=standardize) for f in (fit_moments, fit_rows))
+    return Path(alphas, *errors_and_fits(X, y, splits, solve, solve_rows))
 
 
-def _scores(X, y, A, total, splits, alphas, standardize):
-    """Return the mean squared test errors, shape (n_folds, n_alphas)."""
-    trained, tested = fold_moments(A, total, splits)
-    means, W, exact = _solve(trained, total, alphas, standardize)
-    errors, safe = _squared_errors(about(means, tested), W)
-    scores = errors / tested[:, -1, -1, None]
-    for i in np.flatnonzero(~(exact & safe.all(axis=1))):
-        train, test = splits[i]
-        if not exact[i]:
-            x_mean, y_mean, w = fit_rows(X[train], y[train], alphas, standardize)
-            scores[i] = np.mean((y[test, None] - y_mean - (X[test] - x_mean) @ w) ** 2, axis=0)
-        else:
-            scores[i] = np.mean((A[test, -2, None] - means[i, -1] - (A[test, :-2] - means[i, :-1]) @ W[i]) ** 2, axis=0)
-    return scores
-
-
-def _solve(moments, total, alphas, standardize):
-    """Solve each fold from its moments: means (k, n + 1), coefficients (k, n, n_alphas), exact enough? (k,)."""
-    means, C = about_their_means(moments)
-    rows, squares = moments[:, -1, -1], np.einsum("kii->ki", C)
-    divisor = standard_scale(squares / rows[:, None], means, rows[:, None])[:, :-1] if standardize else np.ones_like(means[:, :-1])
-    values, V = np.linalg.eigh(C[:, :-1, :-1] / (divisor[:, :, None] * divisor[:, None, :]))
-    left = (squares >= LEFT_TO_TRAIN * np.diagonal(total)[:-1]).all(axis=1)
-    exact = left & (values[:, 0] + alphas.min() > CONDITION * values[:, -1]) & (rows > values.shape[1])
+def fit_moments(moments, total, alphas, standardize):
+    """Fit each of k moment matrices: means (k, n + 1), coefficients (k, n, n_alphas), exact enough? (k,)."""
+    means, C, divisors, exact = standardized(moments, total, standardize)
+    values, V = np.linalg.eigh(C[:, :-1, :-1])
+    exact &= (values[:, 0] + alphas.min() > CONDITION * values[:, -1]) & (moments[:, -1, -1] > values.shape[1])
     values[~exact] = 1.0  # anything that divides: these folds are solved from their rows
-    coordinates = V.mT @ (C[:, :-1, -1] / divisor)[:, :, None] / (values[:, :, None] + alphas)
-    return means, V @ coordinates / divisor[:, :, None], exact
-
-
-def _squared_errors(C, W):
-    """Return sum (y - X w)² from the test moments C, shape (k, n_alphas), and where it kept enough digits."""
-    terms = np.concatenate([-W, np.ones_like(W[:, :1])], axis=1)  # y - X w = [X, y] [-w, 1]
-    errors = (terms * (C @ terms)).sum(axis=1)
-    largest = (np.sqrt(np.einsum("kii->ki", C))[:, None, :] @ np.abs(terms))[:, 0] ** 2
-    return errors, errors > LEFT_OF_ERROR * largest
+    coordinates = V.mT @ C[:, :-1, -1:] / (values[:, :, None] + alphas)
+    return means, V @ coordinates / divisors[:, :, None], exact
 
 
 def fit_rows(X, y, alphas, standardize):
@@ -95,10 +64,3 @@ def singular_values(Z):
     U, s, Vt = np.linalg.svd(Z, full_matrices=False)
     used = s > np.finfo(float).eps * max(Z.shape) * s[0]
     return U[:, used], s[used], Vt[used]
-
-
-def _fit_all(X, y, total, alphas, standardize):
-    """Return coefficients (n_alphas, n) and intercepts (n_alphas,) of the fits on all rows."""
-    _, W, exact = _solve(total[None], total, alphas, standardize)
-    x_mean, y_mean, w = (column_means(X), y.mean(), W[0]) if exact[0] else fit_rows(X, y, alphas, standardize)
-    return w.T, y_mean - x_mean @ w
