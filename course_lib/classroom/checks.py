@@ -8,18 +8,16 @@ import contextlib
 import html
 import itertools
 import sys
-import textwrap
 import zlib
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from course_lib.classroom import progress
-from course_lib.classroom.expect import Unexpected, show
+from course_lib.classroom.expect import Unexpected, one_line, show
 from course_lib.classroom.student import NotPlainData, Student, StudentError
 
 _LABELS = ("tried", "got", "expected", "hint", "printed")  # the lines of a report
-_WIDTH = 200  # characters of each
 _registry = {}  # exercise -> {function name: (function, is it hidden)}
 _seeds = {}  # exercise -> counter: new data for every call, and the same again in a fresh kernel
 
@@ -87,7 +85,7 @@ class Report:
 
     @property
     def status(self):
-        """ "passed", or the status of the first check that did not pass."""
+        """Of the first check that did not pass, or "passed"."""
         return self.first_failure.status if self.first_failure else "passed"
 
     @property
@@ -109,8 +107,8 @@ class Report:
         """(label, text) of the first check that did not pass, each text one line."""
         if self.status in ("passed", "not written"):
             return []
-        texts = {label: " ".join(getattr(self.first_failure, label).split()) for label in _LABELS}
-        return [(label, textwrap.shorten(text, _WIDTH, placeholder=" …")) for label, text in texts.items() if text]
+        texts = {label: getattr(self.first_failure, label) for label in _LABELS}
+        return [(label, one_line(text, width=200)) for label, text in texts.items() if text]
 
     def __repr__(self):
         lines = [self.headline()] + [f"  {label + ':':<10}{text}" for label, text in self.details()]
@@ -151,7 +149,8 @@ def check(exercise, *, points=None, namespace=None, seed=None):
         raise ValueError(f"no checks for {exercise!r} here; known: {known}. Run the cells above this one first.")
     seed = next(_seeds.setdefault(exercise, itertools.count())) if seed is None else seed
     report = Report(exercise, run(checks, Student(namespace), seed), points, seed)
-    if report.passed and not any(is_hidden for _, is_hidden in checks.values()):  # hidden checks: the instructor's copy
+    is_instructors = any(is_hidden for _, is_hidden in checks.values())
+    if report.passed and not is_instructors:
         report.notes += progress.record(exercise, points)
     return report
 

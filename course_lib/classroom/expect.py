@@ -1,6 +1,7 @@
 """What a check says about an answer: what was tried, what came out, what was expected, and one hint."""
 
 import math
+from itertools import islice
 
 import numpy as np
 
@@ -56,8 +57,13 @@ def close(got, want, *, tried, hint, rtol=1e-6, atol=1e-9):
 def equal(got, want, *, tried, hint):
     """Raise Unexpected unless `got` is exactly `want`: whole numbers, strings, lists, tuples, dicts, arrays of them."""
     if not _same(got, want):
-        hint = _NO_RETURN if got is None else hint
-        raise Unexpected(tried=tried, got=show(got, quoted=True), expected=show(want, quoted=True), hint=hint)
+        place, here, wanted = _first_difference(got, want)
+        raise Unexpected(
+            tried=tried,
+            got=one_line(place + show(here, quoted=True)),
+            expected=one_line(place + show(wanted, quoted=True)),
+            hint=_NO_RETURN if got is None else hint,
+        )
 
 
 def raises(call, name, *, tried, hint):
@@ -75,7 +81,11 @@ def raises(call, name, *, tried, hint):
 
 # How values are written: one line, short, the same on every machine.
 
-_WIDTH = 90
+
+def one_line(text, width=90):
+    """`text` without line breaks, cut to `width` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def show(value, quoted=False):
@@ -89,14 +99,13 @@ def show(value, quoted=False):
     elif isinstance(value, np.generic) or (isinstance(value, np.ndarray) and not value.ndim):
         text = show(value.item())
     elif isinstance(value, dict):
-        text = "{" + ", ".join(f"{k!r}: {show(v, quoted=True)}" for k, v in value.items()) + "}"
+        text = "{" + ", ".join(f"{k!r}: {show(v, quoted=True)}" for k, v in islice(value.items(), 10)) + "}"
     elif isinstance(value, (list, tuple)):
-        items = ", ".join(show(item, quoted=True) for item in value[:40])
+        items = ", ".join([show(item, quoted=True) for item in value[:30]] + ["…"] * (len(value) > 30))
         text = f"[{items}]" if isinstance(value, list) else f"({items})"
     else:
         text = repr(value)
-    text = " ".join(text.split())
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 1] + "…"
+    return one_line(text)
 
 
 def _numbers(array):
@@ -123,9 +132,26 @@ def _same(got, want):
     return bool(got == want)
 
 
+def _first_difference(got, want):
+    """("at [17]: ", item of `got`, item of `want`) where two long lists or dicts begin to differ."""
+    got, want = (value.tolist() if isinstance(value, np.ndarray) else value for value in (got, want))
+    if len(show(want)) < 60:
+        return "", got, want
+    if isinstance(want, dict) and isinstance(got, dict) and got.keys() == want.keys():
+        keys = want
+    elif isinstance(want, (list, tuple)) and isinstance(got, (list, tuple)) and len(got) == len(want):
+        keys = range(len(want))
+    elif isinstance(want, (list, tuple)) and isinstance(got, (list, tuple)):
+        return "number of entries: ", len(got), len(want)
+    else:
+        return "", got, want
+    key = next(key for key in keys if not _same(got[key], want[key]))
+    return f"at [{key!r}]: ", got[key], want[key]
+
+
 def _shape_hint(got, want):
     if len(got) == 2 and min(got) > 1 and math.prod(want) == got[0]:
-        return "arrays of shapes (m,) and (m, 1) were mixed: NumPy makes a table of all pairs. Give both one shape"
+        return "were arrays of shapes (m,) and (m, 1) mixed? NumPy then makes a table of all pairs: give both one shape"
     if got == want + (1,):
         return "one axis too many: .ravel() makes a flat array"
     if got + (1,) == want:

@@ -67,7 +67,7 @@ def _write(kept):
 
 
 def exercises(folder="."):
-    """{chapter: {exercise: points}} that `check` can pass, from the notebooks under `folder`, the chapters' directory."""
+    """{chapter: {exercise: points}} that `check` can pass, from the notebooks in `folder`, where the chapters are."""
     found = {}
     for notebook in sorted(Path(folder).glob("*/exercises.ipynb")):
         cells = [cell["metadata"] for cell in json.loads(notebook.read_text("utf-8"))["cells"]]

@@ -23,8 +23,8 @@ CLOSE = [
     ("abc", 3.0, "type str", "return numbers"),
     (True, 1.0, "type bool", "return numbers"),
     ([[1.0], [1.0, 2.0]], np.ones((2, 2)), "different lengths", "same length"),
-    (np.ones((3, 3)), np.ones(3), "(3, 3)", "(m,) and (m, 1) were mixed"),
-    (np.ones((2, 5)), np.ones(2), "(2, 5)", "(m,) and (m, 1) were mixed"),
+    (np.ones((3, 3)), np.ones(3), "(3, 3)", "were arrays of shapes (m,) and (m, 1) mixed?"),
+    (np.ones((2, 5)), np.ones(2), "(2, 5)", "were arrays of shapes (m,) and (m, 1) mixed?"),
     (np.ones((3, 1)), np.ones(3), "(3, 1)", ".ravel()"),
     (np.ones(3), np.ones((3, 1)), "(3,)", ".reshape(-1, 1)"),
     (np.ones(3), 1.0, "(3,)", "sum or a mean missing"),
@@ -145,6 +145,19 @@ def test_equal_rejects(got, want):
 )
 def test_equal_accepts(got, want):
     expect.equal(got, want, tried="", hint="")
+
+
+@pytest.mark.parametrize(
+    "got, want, line",
+    [
+        ([*range(39), 0], list(range(40)), ("at [39]: 0", "at [39]: 39")),
+        (np.arange(39), np.arange(40), ("number of entries: 39", "number of entries: 40")),
+        ({"a" * 60: 1}, {"a" * 60: "1"}, (f"at ['{'a' * 60}']: 1", f"at ['{'a' * 60}']: '1'")),
+    ],
+)
+def test_equal_says_where_long_answers_begin_to_differ(got, want, line):
+    said = verdict(expect.equal, got, want)
+    assert (said.got, said.expected) == line
 
 
 def test_that():
