@@ -7,8 +7,10 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from nbval.plugin import get_sanitize_patterns
 
 from course_lib.classroom import sheet
+from course_lib.labs.figures import Picture
 
 ROOT = Path(__file__).resolve().parents[1]
 spec = importlib.util.spec_from_file_location("notebooks", ROOT / "tools/notebooks.py")
@@ -59,6 +61,18 @@ def test_learners_get_no_solution_hidden_check_or_rubric(chapter):
     shown = lines([*(cell.source for cell in learners.cells), *(text_of(output) for _, output in outputs(learners))])
     assert not set(shown) & (set(lines(secret)) - set(lines(public)))
     assert not [line for line in shown if re.search(r"(BEGIN|END) (SOLUTION|HIDDEN)|@hidden|import hidden", line)]
+
+
+def test_pictures_are_compared_by_their_text_not_by_their_pixels():
+    def compared(picture):
+        text = picture._repr_mimebundle_()[0]["text/html"]
+        for pattern, replacement in get_sanitize_patterns((ROOT / "nbval_sanitize.cfg").read_text()):
+            text = re.sub(pattern, replacement, text)
+        return text
+
+    header = b"\x89PNG" + bytes(20)
+    one, other, another_text = Picture(header + b"1", "a"), Picture(header + b"2", "a"), Picture(header + b"1", "b")
+    assert compared(one) == compared(other) != compared(another_text)
 
 
 def lines(sources):

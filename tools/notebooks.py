@@ -5,7 +5,8 @@
     chapters/index.md                   ->  chapters/index.ipynb
 
 Without numbers: every chapter ("index" names the start page). Only notebooks whose source changed are executed
-again; --all executes every one. --check writes nothing and fails if a notebook is not what its source gives.
+again; --all executes every one, for a change in the library under them. --check writes nothing and fails if a
+notebook is not what its source gives.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from course_lib.classroom import derive, sheet  # noqa: E402
 def derived(only=()):
     """{path: notebook that its source gives, not executed}, of the chapters whose name begins with one of `only`."""
     made = {}
-    for source in [ROOT / "chapters/index.md", *sorted(ROOT.glob("chapters/*/lesson.md"))]:
+    for source in [*sorted(ROOT.glob("chapters/*/lesson.md")), ROOT / "chapters/index.md"]:
         if source.exists() and _is_wanted("index" if source.stem == "index" else source.parent.name, only):
             cells = [(cell.cell_type, cell.source, _tags(cell)) for cell in sheet.read_cells(source)]
             made[source.with_suffix(".ipynb")] = derive.notebook(cells)
