@@ -51,12 +51,12 @@ class ClosedFormPath:
         with np.errstate(over="ignore", invalid="ignore"):
             moved = self._moved(_whole_steps(steps), _rate(learning_rate), momentum)
             moved = np.where(slopes == 0, 0.0, moved * slopes)
-        return (0.0 if start is None else start) - moved @ self._quadratic.eigenvectors.T
+            return (0.0 if start is None else start) - moved @ self._quadratic.eigenvectors.T
 
     def losses(self, steps, learning_rate, momentum=0.0, start=None):
         """Return the objective after `steps`, shape R + S."""
         steps, rate, eigenvalues = _whole_steps(steps), _rate(learning_rate), self._quadratic.eigenvalues
-        excess = self._excess(self._slopes(start))
+        excess = 0.5 * self._quadratic.inverse * self._slopes(start) ** 2  # over the minimum, at the start
         with np.errstate(over="ignore", invalid="ignore"):
             if momentum:
                 left = np.where(excess > 0, 1 - eigenvalues * self._moved(steps, rate, momentum), 0.0)
@@ -70,15 +70,9 @@ class ClosedFormPath:
 
     def _slopes(self, start):
         """Return the gradient at the start along each eigenvector, (n,)."""
-        quadratic = self._quadratic
-        gradient = -quadratic.slope if start is None else quadratic.gradient(numeric("start", start, ndim=1))
-        return gradient @ quadratic.eigenvectors
-
-    def _excess(self, slopes):
-        """Return what each direction adds to the loss at the start, slope^2 / 2 l; 0 where there is no curvature."""
-        eigenvalues = self._quadratic.eigenvalues
-        curved = eigenvalues > eigenvalues[-1] * len(eigenvalues) * np.finfo(float).eps
-        return np.divide(slopes**2, 2 * eigenvalues, out=np.zeros(len(slopes)), where=curved)
+        if start is None:
+            return -self._quadratic.slope_along
+        return self._quadratic.gradient(numeric("start", start, ndim=1)) @ self._quadratic.eigenvectors
 
     def _moved(self, steps, rate, momentum):
         """Return p_t(l), shape R + S + (n,): how far descent has gone per unit of slope."""

@@ -51,32 +51,37 @@ class Quadratic(Objective):
     """A least-squares objective by its Hessian H: J(theta) = J* + 1/2 (theta - theta*)' H (theta - theta*).
 
     Made once with one pass over the data; equal to the objective that it stands for up to rounding. Written around
-    the minimum, because theta' H theta - 2 c' theta + y'y loses all digits where the fit is nearly perfect.
+    the minimum, because theta' H theta / 2 - slope' theta + y'y / m loses its digits where the fit is nearly perfect.
     An L1 penalty stays outside H.
     """
 
     is_quadratic = True
 
     def __init__(self, objective):
+        m = len(objective.y)
         self.penalised = objective.penalised
         self.penalty = objective.penalty if objective.is_proximal else None
         self.H = objective.hessian()
-        self.slope = (2 / len(objective.y)) * (objective.X.T @ objective.y)  # gradient = H theta - slope
-        self.eigenvalues, self.eigenvectors = np.linalg.eigh(self.H)
-        self.eigenvalues = np.maximum(self.eigenvalues, 0.0)  # rounding can leave -1e-17
-        self.minimizer = self._shortest_minimizer()
-        self.minimum = self._loss_at_minimizer(objective)
+        self.slope = (2 / m) * (objective.X.T @ objective.y)  # gradient = H theta - slope
+        eigenvalues, self.eigenvectors = np.linalg.eigh(self.H)
+        self.eigenvalues = np.maximum(eigenvalues, 0.0)  # rounding can leave -1e-17
+        curved = self.eigenvalues > eigenvalues[..., -1:] * (len(self.slope) * np.finfo(float).eps)
+        # 1 / eigenvalue, and 0 for a direction without curvature (a duplicated column): theta* is the shortest
+        self.inverse = np.divide(1.0, self.eigenvalues, out=np.zeros_like(eigenvalues), where=curved)
+        self.slope_along = self.slope @ self.eigenvectors
+        at_zero = np.vecdot(objective.y, objective.y) / m
+        self.minimum = at_zero - 0.5 * np.vecdot(self.inverse, self.slope_along**2)
+        if np.any(self.minimum < 1e-4 * at_zero):  # nearly perfect: the difference has lost its digits
+            self.minimum = self._loss_at_minimizer(objective)
 
-    def _shortest_minimizer(self):
-        """Solve H theta = slope; directions without curvature (a duplicated column) get 0."""
-        tiny = self.eigenvalues[..., -1:] * len(self.slope) * np.finfo(float).eps
-        inverse = np.divide(1.0, self.eigenvalues, out=np.zeros_like(self.eigenvalues), where=self.eigenvalues > tiny)
-        return (self.eigenvectors @ (inverse * (self.slope @ self.eigenvectors))[..., None])[..., 0]
+    @functools.cached_property
+    def minimizer(self):
+        """theta*, shape (n,) or (k, n)."""
+        return (self.eigenvectors @ (self.inverse * self.slope_along)[..., None])[..., 0]
 
     def _loss_at_minimizer(self, objective):
-        residual = self.minimizer @ objective.X.T - objective.y
-        value = np.vecdot(residual, residual) / len(objective.y)
-        return value if objective.is_proximal else objective.add_penalty(self.minimizer, value, 0.0)[0]
+        value, gradient = objective.loss(self.minimizer)
+        return value if objective.is_proximal else objective.add_penalty(self.minimizer, value, gradient)[0]
 
     def loss(self, theta):
         one_hessian = self.H.ndim == 2
