@@ -3,6 +3,7 @@
 from course_lib.validation.evaluation import cross_validation
 from course_lib.validation.grouped import GroupKFold
 from course_lib.validation.kfold import KFold
+from course_lib.validation.lasso import lasso_path
 from course_lib.validation.loo import leave_one_out
 from course_lib.validation.nested import nested_cross_validation
 from course_lib.validation.repeated import RepeatedKFold, RepeatedStratifiedKFold
@@ -18,6 +19,7 @@ __all__ = [
     "StratifiedKFold",
     "TimeSeriesSplit",
     "cross_validation",
+    "lasso_path",
     "leave_one_out",
     "nested_cross_validation",
     "ridge_path",
