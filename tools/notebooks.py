@@ -30,7 +30,7 @@ def derived(only=()):
     made = {}
     for source in [*sorted(ROOT.glob("chapters/*/lesson.md")), ROOT / "chapters/index.md"]:
         if source.exists() and _is_wanted("index" if source.stem == "index" else source.parent.name, only):
-            cells = [(cell.cell_type, cell.source, _tags(cell)) for cell in sheet.read_cells(source)]
+            cells = [(cell.cell_type, cell.source, _kept(cell)) for cell in sheet.read_cells(source)]
             made[source.with_suffix(".ipynb")] = derive.notebook(cells)
     for source in sorted(ROOT.glob("solutions/*/exercises.md")):
         chapter = source.parent.name
@@ -45,8 +45,9 @@ def _is_wanted(name, only):
     return not only or name.startswith(tuple(only))
 
 
-def _tags(cell):
-    return {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {}
+def _kept(cell):
+    """Metadata that readers notice: tags, and an input folded away so that a quiz does not show its answer."""
+    return {key: cell.metadata[key] for key in ("tags", "jupyter") if key in cell.metadata}
 
 
 def content(notebook):
