@@ -13,6 +13,7 @@ from sklearn.datasets import load_diabetes
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import train_test_split
 
+from course_lib import datasets
 from course_lib.labs.listing import compute, mended, run_program, setting
 
 FOLDER = Path(__file__).resolve().parents[1] / "chapters/04_the_listing_repaired"
@@ -77,12 +78,12 @@ def test_every_repair_carries_its_number():
 
 
 def test_numbers_in_the_lessons_sentences():
-    X, y = load_diabetes(return_X_y=True, scaled=False)
-    assert X.shape == (442, 10)
+    assert datasets.load_diabetes().X.shape == (442, 10)
     assert setting().y_train.mean() == pytest.approx(150, abs=5)  # "whose true value is about 150"
     assert np.abs(setting().exact[1:]).max() == pytest.approx(45, abs=1)  # "the largest true one is about 45"
-    correlations = [abs(np.corrcoef(column, y)[0, 1]) for column in X.T]
-    assert load_diabetes().feature_names[np.argsort(correlations)[-2]] == "s5"
+    for data, second in ((datasets.load_diabetes(), "s5"), (datasets.load_boston_housing(), "RM")):  # "the second highest correlation"
+        correlations = [abs(np.corrcoef(column, data.y)[0, 1]) for column in data.X.T]
+        assert data.feature_names[np.argsort(correlations)[-2]] == second
 
 
 def test_numbers_in_the_rubric():

@@ -207,7 +207,7 @@ class ListingLab(Lab):
         references = (at.exact_test_rmse, "LinearRegression", figures.GREEN), (rmse(at.y_train.mean(), at.y_test), "predict the mean", figures.GREY)
         for (value, label, color), dashes in zip(references, figures.DASHES[1:], strict=False):
             panels[2].axhline(value, color=color, linestyle=dashes)
-            panels[2].text(1.1, value * 1.02, label, color=color, va="bottom")
+            panels[2].text(1e5, value * 1.02, label, color=color, ha="right", va="bottom")
         panels[2].set_yticks([50, 70, 100, 200, 400], ["50", "70", "100", "200", "400"])
         panels[2].minorticks_off()
         self.broken = [self.live(ax.axvspan(1, 2, facecolor="none", edgecolor=figures.ORANGE, hatch="//", linewidth=1, label="NaN")) for ax in panels]
