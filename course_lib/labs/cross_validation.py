@@ -74,7 +74,7 @@ class RegularizationLab(Lab):
 
     def make_controls(self):
         return {
-            "alpha": ipywidgets.FloatLogSlider(1, min=-2, max=6, step=0.1, readout_format=".2e", description="penalty λ"),
+            "alpha": ipywidgets.FloatLogSlider(1, min=-2, max=6, step=0.1, readout_format=".3g", description="penalty λ"),
             "n_samples": ipywidgets.IntSlider(120, min=30, max=442, description="patients"),
             "n_noise": ipywidgets.IntSlider(0, min=0, max=MOST_NOISE, description="columns of noise"),
             "n_splits": ipywidgets.IntSlider(10, min=3, max=12, description="folds"),
@@ -329,14 +329,12 @@ class LeakageLab(Lab):
     def make_controls(self):
         return {
             "selection": ipywidgets.ToggleButtons(options=[OUTSIDE, INSIDE], description="selection"),
-            "n_features": ipywidgets.FloatLogSlider(1000, min=np.log10(20), max=np.log10(MOST_FEATURES), step=0.02, readout_format=".0f", description="features of noise"),
+            "n_features": ipywidgets.SelectionSlider(options=[(str(p), int(p)) for p in FEATURE_COUNTS], value=MOST_FEATURES, description="features of noise"),
             "n_selected": ipywidgets.IntSlider(20, min=1, max=20, description="features selected"),
             "seed": ipywidgets.IntSlider(0, min=0, max=19, description="another table"),
         }
 
-    @staticmethod
-    def compute(n_features, **values):
-        return leakage(round(n_features), **values)
+    compute = staticmethod(leakage)
 
     def build(self, fig):
         left, right = fig.subplots(1, 2)
@@ -351,8 +349,8 @@ class LeakageLab(Lab):
         dots = {"linestyle": "none", "markersize": 6, "alpha": 0.75, "markeredgecolor": "white", "markeredgewidth": 0.5}
         self.votes = [self.live(left.plot([], [], marker=m, color=c, **dots)[0]) for m, c in (("o", figures.BLUE), ("^", figures.ORANGE))]
         lines = {OUTSIDE: {"color": figures.ORANGE, "linestyle": (0, (5, 2)), "marker": "s"}, INSIDE: {"color": figures.BLUE, "marker": "o"}}
-        self.curves = {name: self.live(right.plot([], [], markersize=4, label=name, **line)[0]) for name, line in lines.items()}
-        self.here = self.live(right.plot([], [], "D", color=figures.INK, markeredgecolor="white", markersize=9)[0])
+        self.curves = {name: self.live(right.plot([], [], markersize=4, clip_on=False, label=name, **line)[0]) for name, line in lines.items()}
+        self.here = self.live(right.plot([], [], "D", color=figures.INK, markeredgecolor="white", markersize=9, clip_on=False)[0])
         right.legend(handles=list(self.curves.values()), title="selection", loc="upper left", alignment="left")
 
     def draw(self, arrays):
@@ -362,10 +360,10 @@ class LeakageLab(Lab):
             dots.set_data(chosen, label + _jitter(len(chosen)))
         self.curves[OUTSIDE].set_data(FEATURE_COUNTS, arrays["outside"])
         self.curves[INSIDE].set_data(FEATURE_COUNTS, arrays["inside"])
-        self.here.set_data([round(self.values["n_features"])], [arrays["accuracy"]])
+        self.here.set_data([self.values["n_features"]], [arrays["accuracy"]])
 
     def describe(self, values, arrays):
         return (
-            f"With the {values['n_selected']} best of {values['n_features']:.0f} features chosen {values['selection']}, cross-validation reports "
+            f"With the {values['n_selected']} best of {values['n_features']} features chosen {values['selection']}, cross-validation reports "
             f"an accuracy of <b>{arrays['accuracy']:.2f}</b>. The labels are coin tosses: the true accuracy is 0.50."
         )
