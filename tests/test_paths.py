@@ -1,13 +1,14 @@
-"""lasso_path against scikit-learn with a strict tolerance."""
+"""lasso_path and logistic_path against scikit-learn with a strict tolerance."""
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_diabetes
-from sklearn.linear_model import Lasso
+from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.linear_model import Lasso, LogisticRegression
+from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from course_lib.validation import KFold, TimeSeriesSplit, lasso_path
+from course_lib.validation import KFold, StratifiedKFold, TimeSeriesSplit, lasso_path, logistic_path
 
 
 def one_by_one(X, y, alphas, splits, standardize):
@@ -100,3 +101,90 @@ def test_lasso_says_when_it_did_not_converge(monkeypatch):
     monkeypatch.setattr("course_lib.validation.lasso.MAX_SWEEPS", 1)
     with pytest.warns(UserWarning, match="did not converge"):
         lasso_path(*sparse_problem(), [0.01], cv=3)
+
+
+def logistic_one_by_one(X, y, Cs, splits, standardize):
+    scores = np.empty((len(Cs), len(splits)))
+    for i, C in enumerate(Cs):
+        for k, (train, test) in enumerate(splits):
+            model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12, max_iter=1000)
+            model = make_pipeline(StandardScaler(), model) if standardize else model
+            scores[i, k] = log_loss(y[test], model.fit(X[train], y[train]).predict_proba(X[test]), labels=[0, 1])
+    return scores
+
+
+def coin_problem(kind):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(90, 5))
+    y = (X[:, 0] + rng.logistic(size=90) > 0.3).astype(int)
+    match kind:
+        case "shifted by 1000":
+            X += 1000.0
+        case "unlike scales":
+            X *= np.logspace(-2, 2, 5)
+        case "constant columns":
+            X = np.column_stack([X, np.full(90, 1000.1), np.arange(90) == 3])
+        case "more columns than rows":
+            X = rng.normal(size=(90, 120))
+        case "separable":
+            y = (X[:, 0] > 0).astype(int)
+        case "rare class":
+            y = (X[:, 0] > 1.3).astype(int)
+        case "one huge value":
+            X[17, 2] = 1e5
+    return X, y
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize(
+    "kind", ["plain", "shifted by 1000", "unlike scales", "constant columns", "more columns than rows", "separable", "rare class", "one huge value"]
+)
+def test_logistic_on_awkward_data(kind, standardize):
+    X, y = coin_problem(kind)
+    Cs = [1.0, 1e-3, 10.0, 0.1, 1.0]  # in any order, one of them twice
+    want = logistic_one_by_one(X, y, Cs, list(StratifiedKFold(4).split(X, y)), standardize)
+    np.testing.assert_allclose(logistic_path(X, y, Cs, cv=4, standardize=standardize).scores, want, rtol=1e-6)
+
+
+def test_logistic_on_separable_data_with_hardly_any_penalty():
+    """Undamped Newton steps fail here, and probabilities are 0 and 1 but for the clipping."""
+    X, y = load_breast_cancer(return_X_y=True)
+    Cs = np.logspace(-2, 4, 7)
+    path = logistic_path(X, y, Cs, cv=5)
+    want = logistic_one_by_one(X, y, Cs, list(StratifiedKFold(5).split(X, y)), True)
+    np.testing.assert_allclose(path.scores, want, rtol=1e-4)
+    assert path.best_C == pytest.approx(Cs[np.argmin(want.mean(axis=1))])
+    assert (path.scores[-1] > 2 * path.scores[3]).any()
+
+
+def test_logistic_without_the_table_of_pairs(monkeypatch):
+    X, y = coin_problem("plain")
+    want = logistic_path(X, y, [0.1, 1.0]).scores
+    monkeypatch.setattr("course_lib.validation.logistic.FEW_PAIRS", 0)
+    np.testing.assert_allclose(logistic_path(X, y, [0.1, 1.0]).scores, want, rtol=1e-9)
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_logistic_fit_on_all_rows(standardize):
+    X, y = coin_problem("shifted by 1000")
+    path = logistic_path(X, y, [0.01, 1.0], cv=TimeSeriesSplit(3), standardize=standardize)
+    for C, w, b in zip([0.01, 1.0], path.coefficients, path.intercepts, strict=True):
+        model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-12)
+        model = make_pipeline(StandardScaler(), model) if standardize else model
+        np.testing.assert_allclose(X @ w + b, model.fit(X, y).decision_function(X), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(path.Cs, [0.01, 1.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        (lambda X, y: (X, y, [0.0]), ValueError, "Cs must be above 0"),
+        (lambda X, y: (X, np.zeros(90), [1.0]), ValueError, "one class only"),
+        (lambda X, y: (X, y + 1, [1.0]), ValueError, "labels 0 and 1"),
+        (lambda X, y: (np.where(X > 2, np.nan, X), y, [1.0]), ValueError, "X has .* NaN"),
+        (lambda X, y: (X, np.sort(y), [1.0], TimeSeriesSplit(5)), ValueError, "fold 0 trains on one class only"),
+    ],
+)
+def test_logistic_clear_errors(change, error, says):
+    with pytest.raises(error, match=says):
+        logistic_path(*change(*coin_problem("plain")))

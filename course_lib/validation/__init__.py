@@ -4,6 +4,7 @@ from course_lib.validation.evaluation import cross_validation
 from course_lib.validation.grouped import GroupKFold
 from course_lib.validation.kfold import KFold
 from course_lib.validation.lasso import lasso_path
+from course_lib.validation.logistic import logistic_path
 from course_lib.validation.loo import leave_one_out
 from course_lib.validation.nested import nested_cross_validation
 from course_lib.validation.repeated import RepeatedKFold, RepeatedStratifiedKFold
@@ -21,6 +22,7 @@ __all__ = [
     "cross_validation",
     "lasso_path",
     "leave_one_out",
+    "logistic_path",
     "nested_cross_validation",
     "ridge_path",
 ]
