@@ -94,3 +94,4 @@ def test_numbers_in_the_rubric():
     assert np.std(rmse, ddof=1) == pytest.approx(3, abs=0.1)  # "the spread between splits (standard deviation about 3)"
     runs = [compute(scaled=True, intercept=True, random_state=seed) for seed in range(50)]
     assert 20 <= sum(run["test_rmse"][-1] < run["exact_test_rmse"] for run in runs) <= 30  # "in about half of them"
+    assert min(run["parameter_error"][-1] for run in runs) > 10  # lesson: "in every split the parameters are badly wrong"
