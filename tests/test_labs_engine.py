@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import unittest.mock
 
 import comm
 import comm.base_comm
@@ -245,3 +246,15 @@ class TestEngine:
     def test_says_which_controls_there_are(self):
         with pytest.raises(ValueError, match="control must be one of 'slow', 'quick'; got 'rate'"):
             self.Counted(rate=1)
+
+
+def test_server_sends_small_messages_at_once(monkeypatch):
+    from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+
+    from course_lib.labs.server import PromptConnection, ZMQChannelsWebsocketConnection
+
+    monkeypatch.setattr(ZMQChannelsWebsocketConnection, "connect", lambda self: "connected")
+    connection = PromptConnection.__new__(PromptConnection)
+    connection.websocket_handler = unittest.mock.create_autospec(KernelWebsocketHandler, instance=True)
+    assert connection.connect() == "connected"
+    connection.websocket_handler.set_nodelay.assert_called_once_with(True)
