@@ -50,7 +50,7 @@ CHAPTERS = [
 
 def exists(chapter, folder="."):
     """Whether the lesson of `chapter` stands under `folder`, the directory of the chapters."""
-    return (Path(folder) / chapter.folder / "lesson.ipynb").exists()
+    return (Path(folder) / chapter.folder / "lesson.md").exists()
 
 
 def markdown(folder=".", link_to=""):

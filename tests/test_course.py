@@ -23,7 +23,7 @@ def test_every_lesson_has_a_place_on_the_map():
 def test_map_links_only_what_exists(tmp_path):
     first = course_map.CHAPTERS[0]
     (tmp_path / first.folder).mkdir()
-    (tmp_path / first.folder / "lesson.ipynb").touch()
+    (tmp_path / first.folder / "lesson.md").touch()
     text = course_map.markdown(tmp_path)
     assert f"({first.folder}/lesson.ipynb)" in text
     assert text.count("lesson.ipynb") == 1 and text.count("\n| ") == len(course_map.CHAPTERS) + 1
