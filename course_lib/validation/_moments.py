@@ -1,54 +1,58 @@
 """Sums over rows that stand for the rows themselves.
 
-With A = [X, y, 1] the matrix A'A holds every sum that least squares needs. It is additive: the training rows of a
-fold have the matrix of all rows minus that of the test rows, without another pass over the data.
+With A = [X, y, 1] the matrix A'A, here called the moments, holds every sum that least squares needs. It is additive:
+the training rows of a fold have the moments of all rows minus those of the test rows, without another pass over them.
 """
 
 import numpy as np
 
 LEFT_TO_TRAIN = 1e-3  # share of a column's sum of squares that a fold's subtraction must leave
+BLOCK = 2**17  # numbers of A at a time: 1 MB stays in the processor's cache
 
 
-def augmented(X, y):
-    """Return A = [X, y, 1] with X and y centred, which changes no answer and keeps the sums small."""
-    A = np.empty((len(X), X.shape[1] + 2))
-    centred_columns(X, out=A[:, :-2])
-    A[:, -2] = y - y.mean()
-    A[:, -1] = 1.0
-    return A
+def origin(X, y):
+    """Return what X and y are measured from, (n + 1,): about their means, which changes no answer and keeps sums small.
 
-
-def column_means(X):
-    """Return the mean of each column (a product: for few columns several times faster than X.mean(axis=0))."""
-    return np.ones(len(X)) @ X / len(X)
-
-
-def centred_columns(X, out=None):
-    """Return X minus its column means; a constant column becomes exactly zero, though its mean is rounded."""
-    Z = np.subtract(X, column_means(X), out=out)
-    maybe = np.flatnonzero(X[0] == X[-1])  # rarely any: then the columns need not be read
-    Z[:, maybe[(X[:, maybe] == X[0, maybe]).all(axis=0)]] = 0.0
-    return Z
-
-
-def fold_moments(A, total, splits):
-    """Return A'A over the training rows and over the test rows of each fold, each (n_folds, n + 2, n + 2).
-
-    `total` is A'A over all rows.
+    It is the value itself where a column is constant: a mean is rounded, and the column must become exactly zero.
     """
-    tested = np.stack([_moments(A, test) for _, test in splits])
+    means = np.ones(len(X)) @ X / len(X)  # for few columns several times faster than X.mean(axis=0)
+    maybe = np.flatnonzero(X[0] == X[-1])  # rarely any: then no column need be read for this
+    constant = maybe[(X[:, maybe] == X[0, maybe]).all(axis=0)]
+    means[constant] = X[0, constant]
+    return np.append(means, y.mean())
+
+
+def moments(X, y, start, rows):
+    """Return A'A, (n + 2, n + 2), over the given rows (numbers or a slice) of X and y measured from `start`."""
+    X, y = X[rows], y[rows]
+    A = np.empty((len(X), X.shape[1] + 2))
+    np.subtract(X, start[:-1], out=A[:, :-2])
+    np.subtract(y, start[-1], out=A[:, -2])
+    A[:, -1] = 1.0
+    return A.T @ A
+
+
+def all_moments(X, y, start):
+    """Return A'A over all rows, block by block."""
+    rows = max(256, BLOCK // (X.shape[1] + 2))
+    return sum(moments(X, y, start, slice(i, i + rows)) for i in range(0, len(X), rows))
+
+
+def fold_moments(X, y, start, total, splits):
+    """Return A'A over the training rows and over the test rows of each fold, each (n_folds, n + 2, n + 2)."""
+    tested = np.stack([moments(X, y, start, _slice(test)) for _, test in splits])
     trained = total - tested
     for i, (train, test) in enumerate(splits):
-        if not _all_rows_once(len(A), train, test):
-            trained[i] = _moments(A, train)
+        if not _all_rows_once(len(X), train, test):
+            trained[i] = moments(X, y, start, train)
     return trained, tested
 
 
-def _moments(A, rows):
+def _slice(rows):
+    """Return `rows` as a slice where they are neighbours, which then need no copy."""
     first, last = rows[0], rows[-1]
     neighbours = last - first + 1 == len(rows) and (rows[1:] > rows[:-1]).all()
-    B = A[first : last + 1] if neighbours else A[rows]  # neighbouring rows need no copy
-    return B.T @ B
+    return slice(first, last + 1) if neighbours else rows
 
 
 def _all_rows_once(n, train, test):

@@ -8,7 +8,7 @@ import numpy as np
 from course_lib._inputs import positive
 from course_lib.validation import _splits
 from course_lib.validation._held_out import errors_and_fits
-from course_lib.validation._moments import augmented, standardized
+from course_lib.validation._moments import all_moments, origin, standardized
 from course_lib.validation._path import Path, checked
 
 TOLERANCE = 1e-6  # largest move of the predictions in the last sweep, in norms of y
@@ -34,10 +34,10 @@ def lasso_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
     solve = partial(_fit_moments, alphas=alphas, standardize=standardize)
 
     def solve_rows(X, y):
-        A = augmented(X, y)
-        total = A.T @ A
-        _, W, _ = solve(total[None], total)
-        return X.mean(axis=0), y.mean(), W[0]
+        start = origin(X, y)
+        total = all_moments(X, y, start)
+        means, W, _ = solve(total[None], total)
+        return start + means[0], W[0]
 
     return Path(alphas, *errors_and_fits(X, y, splits, solve, solve_rows))
 

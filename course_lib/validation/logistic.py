@@ -6,7 +6,7 @@ import numpy as np
 
 from course_lib._inputs import matrix_and_target, positive, two_classes
 from course_lib.validation import _splits
-from course_lib.validation._moments import centred_columns, standard_scale
+from course_lib.validation._moments import origin, standard_scale
 from course_lib.validation._path import Path
 
 CLOSE = 1e-7  # stop at a Newton step that promises less per row; the error after it is about its square
@@ -50,7 +50,8 @@ def logistic_path(X, y, Cs, cv=10, *, groups=None, standardize=True):
         if np.ptp(y[train]) == 0:
             raise ValueError(f"cv: fold {i} trains on one class only. Use StratifiedKFold or fewer folds.")
     scale = _scale(X)
-    A = np.column_stack([np.ones(len(X)), centred_columns(X) / scale])
+    means = origin(X, y)[:-1]
+    A = np.column_stack([np.ones(len(X)), (X - means) / scale])
     everyone = [*(train for train, _ in splits), np.arange(len(X))]  # the folds, and last the fit on all rows
     rows = np.stack([np.bincount(train, minlength=len(X)) for train in everyone]).astype(float)
     divisors = np.stack([_scale(X[train]) if standardize else np.ones_like(scale) for train in everyone])
@@ -59,7 +60,7 @@ def logistic_path(X, y, Cs, cv=10, *, groups=None, standardize=True):
     thetas = _path(A, y, rows, penalties, increasing)[place]
     scores = np.stack([_log_loss(A[test] @ thetas[:, k].T, y[test]) for k, (_, test) in enumerate(splits)], axis=1)
     coefficients = thetas[:, -1, 1:] / scale
-    return LogisticPath(1 / Cs, scores, coefficients, thetas[:, -1, 0] - coefficients @ X.mean(axis=0))
+    return LogisticPath(1 / Cs, scores, coefficients, thetas[:, -1, 0] - coefficients @ means)
 
 
 def _scale(X):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.validation._moments import centred_columns, column_means
+from course_lib.validation._moments import origin
 from course_lib.validation._path import Path, checked
 from course_lib.validation.kfold import KFold
 from course_lib.validation.ridge import fit_rows, ridge_path, singular_values
@@ -28,15 +28,16 @@ def leave_one_out(X, y, alphas, *, standardize=False):
     X, y, alphas = checked(X, y, alphas)
     if standardize:
         return ridge_path(X, y, alphas, cv=KFold(len(X)))
-    U, s, Vt = _decompose(centred_columns(X))
-    residuals, free = _residuals(U, s, y - y.mean(), alphas)
+    means = origin(X, y)
+    U, s, Vt = _decompose(X - means[:-1])
+    residuals, free = _residuals(U, s, y - means[-1], alphas)
     with np.errstate(divide="ignore", invalid="ignore"):  # these entries are replaced in the next lines
         scores = np.square(residuals / free)
     for i in np.flatnonzero(free.min(axis=0) < FREE * free.max()):
-        x_mean, y_mean, w = fit_rows(np.delete(X, i, axis=0), np.delete(y, i), alphas, standardize=False)
-        scores[:, i] = (y[i] - y_mean - (X[i] - x_mean) @ w) ** 2
-    coefficients = (U.T @ (y - y.mean()) * s / (s**2 + alphas[:, None])) @ Vt
-    return Path(alphas, scores, coefficients, y.mean() - coefficients @ column_means(X))
+        others, w = fit_rows(np.delete(X, i, axis=0), np.delete(y, i), alphas, standardize=False)
+        scores[:, i] = (y[i] - others[-1] - (X[i] - others[:-1]) @ w) ** 2
+    coefficients = (U.T @ (y - means[-1]) * s / (s**2 + alphas[:, None])) @ Vt
+    return Path(alphas, scores, coefficients, means[-1] - coefficients @ means[:-1])
 
 
 def _decompose(Z):

@@ -11,7 +11,7 @@ import numpy as np
 
 from course_lib.validation import _splits
 from course_lib.validation._held_out import errors_and_fits
-from course_lib.validation._moments import centred_columns, standard_scale, standardized
+from course_lib.validation._moments import origin, standard_scale, standardized
 from course_lib.validation._path import Path, checked
 
 CONDITION = 1e-8  # (smallest eigenvalue + penalty) / largest eigenvalue; below, the rows decide
@@ -48,15 +48,16 @@ def fit_moments(moments, total, alphas, standardize):
 
 
 def fit_rows(X, y, alphas, standardize):
-    """Return column means, mean of y and coefficients (n, n_alphas), by the singular values of the rows.
+    """Return the means of X and y, (n + 1,), and coefficients (n, n_alphas), by the singular values of the rows.
 
     Slower than moments and never wrong by more than rounding; with alpha = 0 the solution of least norm.
     """
-    x_mean, Z = X.mean(axis=0), centred_columns(X)
-    divisor = standard_scale(np.mean(Z**2, axis=0), x_mean, len(X)) if standardize else np.ones(X.shape[1])
+    means = origin(X, y)
+    Z = X - means[:-1]
+    divisor = standard_scale(np.mean(Z**2, axis=0), means[:-1], len(X)) if standardize else np.ones(X.shape[1])
     U, s, Vt = singular_values(Z / divisor)
-    coordinates = (s * (U.T @ (y - y.mean())))[:, None] / (s[:, None] ** 2 + alphas)
-    return x_mean, y.mean(), Vt.T @ coordinates / divisor[:, None]
+    coordinates = (s * (U.T @ (y - means[-1])))[:, None] / (s[:, None] ** 2 + alphas)
+    return means, Vt.T @ coordinates / divisor[:, None]
 
 
 def singular_values(Z):
