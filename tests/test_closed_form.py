@@ -82,6 +82,21 @@ def test_badly_scaled_columns_keep_their_digits():
     np.testing.assert_allclose(path.losses(STEPS, rate), losses, rtol=1e-12)
 
 
+def test_a_column_a_million_times_smaller_keeps_its_digits_too():
+    rng = np.random.default_rng(4)
+    objective = MeanSquaredError(rng.normal(size=(30, 2)) * [1, 1e-6], rng.normal(size=30))
+    thetas, _ = loop(objective, 1 / objective.lipschitz, steps=50)
+    exact = ClosedFormPath(objective).theta(np.arange(51), 1 / objective.lipschitz)
+    np.testing.assert_allclose(exact, thetas, rtol=1e-9)  # the formula's 1 - (1 - eta l)^t has 4 digits here
+
+
+@pytest.mark.parametrize("name", ["duplicated column", "column of zeros", "more columns than rows"])
+def test_of_many_minima_it_names_the_shortest(name):
+    objective = objectives()[name]
+    shortest = np.linalg.lstsq(objective.X, objective.y, rcond=None)[0]
+    np.testing.assert_allclose(ClosedFormPath(objective).minimizer, shortest, atol=1e-10)
+
+
 def test_momentum_where_the_two_roots_meet():
     """(1 + mu - rate l)^2 = 4 mu: a formula with the roots' difference below the line divides by zero here."""
     objective = MeanSquaredError([[1.0], [-1.0]], [2.0, -2.0])  # one eigenvalue, 2
@@ -139,6 +154,8 @@ def test_overflow_is_not_an_error():
     for momentum in (0.0, 0.9):
         assert not np.isfinite(path.losses(STEPS, 1e3, momentum)[-1])
         assert not np.isfinite(path.theta(STEPS, 1e3, momentum)[-1]).any()
+        still = ClosedFormPath(objectives()["nothing to fit"])  # no slope to follow, whatever the rate
+        assert not still.losses(STEPS, 1e3, momentum).any() and not still.theta(STEPS, 1e3, momentum).any()
         assert path.losses(0, 1e3, momentum) == pytest.approx(objectives()["plain"].value(np.zeros(5)))
 
 
