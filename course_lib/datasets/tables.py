@@ -14,8 +14,8 @@ def load_boston_housing():
 
     Target: median value of a home, in 1,000 dollars (cut off at 50). Harrison and Rubinfeld built the table in 1978 to
     ask what people pay for clean air. Column B is 1000 (Bk - 0.63)^2, where Bk is the share of Black residents: it
-    writes into the data the assumption that prices fall with segregation, and it cannot be undone, since two shares
-    give the same B. LSTAT ("% lower status") has a similar history. scikit-learn warned from 1.0 and removed the table
+    writes into the data the authors' assumption that self-segregation raises prices, and it cannot be undone, since two
+    shares give the same B. LSTAT ("% lower status") has a similar history. scikit-learn warned from 1.0 and removed the table
     in 1.2 (2022); its maintainers ask that it serve only to teach about these faults. Use `load_diabetes` elsewhere.
 
     The rows are ordered by town: unshuffled folds are different towns.
