@@ -151,6 +151,16 @@ def test_glyphs_of_chosen_characters():
     assert data.truth["characters"] == ["O", "0", "Q"] and np.bincount(data.y).tolist() == [20, 20, 20]
 
 
+def test_every_glyph_fits_on_its_canvas_and_no_two_are_alike():
+    from course_lib.datasets.glyphs import _CLASSES, _FONTS, _draw
+
+    drawn = {(font, character): _draw(font, character) for font in _FONTS["all"] for character in "".join(_CLASSES.values())}
+    for picture in drawn.values():
+        edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+        assert picture.any() and not edge.any()
+    assert len({picture.tobytes() for picture in drawn.values()}) == len(drawn)
+
+
 def test_mnist1d_is_balanced_and_hard_for_a_linear_model():
     X, y = datasets.make_mnist1d(5000, random_state=0)
     assert np.bincount(y).tolist() == [500] * 10

@@ -80,12 +80,12 @@ def _random_maps(rng, m):
     return inverse, offset
 
 
-_CANVAS = 48
+_CANVAS = 56
 
 
 @lru_cache(maxsize=2048)
 def _draw(font, character):
-    """One character, 32 points high, in the middle of a canvas of 48 x 48, grey values 0 to 1."""
+    """One character, about 31 points high, in the middle of a canvas of 56 x 56, grey values 0 to 1."""
     from matplotlib import get_data_path
     from matplotlib.ft2font import FT2Font
 
@@ -94,7 +94,7 @@ def _draw(font, character):
     ft.set_text(character, 0)
     ft.draw_glyphs_to_bitmap(antialiased=True)
     ink = np.asarray(ft.get_image(), np.float32) / 255
-    ink = ink[np.ix_(ink.any(1), ink.any(0))][:_CANVAS, :_CANVAS]
+    ink = ink[np.ix_(ink.any(1), ink.any(0))]
     canvas = np.zeros((_CANVAS, _CANVAS), np.float32)
     top, left = (_CANVAS - ink.shape[0]) // 2, (_CANVAS - ink.shape[1]) // 2
     canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
