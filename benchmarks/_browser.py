@@ -104,12 +104,12 @@ class Page:
         self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         return self.page
 
-    def run_cell(self, index=0):
-        """Run a cell as a reader does, and wait for the picture of its lab."""
+    def run_cell(self, index=0, picture="img.widget-image"):
+        """Run a cell as a reader does, and wait for the picture of its lab; return the cell."""
         self.page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".cm-content").click()
         self.page.keyboard.press("Shift+Enter")
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
-        cell.locator("img.widget-image").wait_for(timeout=30_000)
+        cell.locator(picture).wait_for(timeout=60_000)
         return cell
 
     def close(self):
