@@ -33,7 +33,7 @@ def lasso(G, b, y_norm, penalties, tolerance, max_sweeps):
             if sweep >= max(solve_at, len(used) ** 2 // (8 * n)):  # now a solve costs no more than the sweeps did
                 solve_at = 2 * sweep
                 if _solve(G, b, penalty, w, used):
-                    rest = b - G[:, used] @ w[used]
+                    rest = b - G @ w
         missed += moved > tolerance * y_norm
         W[p] = w
     return W, missed
@@ -46,15 +46,22 @@ def _solve(G, b, penalty, w, used):
     L, x = np.zeros((k, k)), np.zeros(k)
     for i in range(k):  # Cholesky, and L x = b - penalty sign(w) on the way
         for j in range(i + 1):
-            L[i, j] = G[used[i], used[j]] - np.dot(L[i, :j], L[j, :j])
+            L[i, j] = G[used[i], used[j]]
+            for h in range(j):
+                L[i, j] -= L[i, h] * L[j, h]
             if j < i:
                 L[i, j] /= L[j, j]
         if L[i, i] <= 1e-12 * G[used[i], used[i]]:
             return False  # columns that repeat each other
         L[i, i] = np.sqrt(L[i, i])
-        x[i] = (b[used[i]] - penalty * np.sign(w[used[i]]) - np.dot(L[i, :i], x[:i])) / L[i, i]
+        x[i] = b[used[i]] - penalty * np.sign(w[used[i]])
+        for h in range(i):
+            x[i] -= L[i, h] * x[h]
+        x[i] /= L[i, i]
     for i in range(k - 1, -1, -1):
-        x[i] = (x[i] - np.dot(L[i + 1 :, i].copy(), x[i + 1 :])) / L[i, i]
+        for h in range(i + 1, k):
+            x[i] -= L[h, i] * x[h]
+        x[i] /= L[i, i]
         if x[i] * w[used[i]] <= 0.0:
             return False
     w[used] = x

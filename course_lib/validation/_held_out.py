@@ -3,6 +3,7 @@
 import numpy as np
 
 from course_lib.validation._moments import about, all_moments, fold_moments, origin
+from course_lib.validation._splitter import all_but
 
 LEFT_OF_ERROR = 1e-6  # share of the squared terms that their sum, the squared error, must have
 CHUNK = 2**23  # numbers in one stack of moment matrices: 64 MB
@@ -18,24 +19,21 @@ def errors_and_fits(X, y, splits, from_moments, from_rows):
     start = origin(X, y)
     total = all_moments(X, y, start)
     folds_at_once = max(1, CHUNK // total.size)
-    parts = [splits[i : i + folds_at_once] for i in range(0, len(splits), folds_at_once)]
-    scores = np.concatenate([_errors(X, y, start, total, part, from_moments, from_rows) for part in parts])
-    means, W, exact = from_moments(total[None], total)
-    means, w = (start + means[0], W[0]) if exact[0] else from_rows(X, y)
-    return scores.T, w.T, means[-1] - means[:-1] @ w
-
-
-def _errors(X, y, start, total, splits, from_moments, from_rows):
-    trained, tested = fold_moments(X, y, start, total, splits)
-    means, W, exact = from_moments(trained, total)
-    errors, safe = _squared_errors(about(means, tested), W)
-    scores = errors / tested[:, -1, -1, None]
-    for i in np.flatnonzero(~(exact & safe.all(axis=1))):
-        train, test = splits[i]
-        fold_means, w = (start + means[i], W[i]) if exact[i] else from_rows(X[train], y[train])
-        residuals = y[test, None] - fold_means[-1] - (X[test] - fold_means[:-1]) @ w
-        scores[i] = np.mean(residuals**2, axis=0)
-    return scores
+    scores = []
+    for i in range(0, len(splits), folds_at_once):
+        part = splits[i : i + folds_at_once]
+        trained, tested = fold_moments(X, y, start, total, part)
+        means, W, exact = from_moments(np.concatenate([trained, total[None]]), total)  # the last fit is that on all rows
+        errors, safe = _squared_errors(about(means[:-1], tested), W[:-1])
+        errors /= tested[:, -1, -1, None]
+        for k in np.flatnonzero(~(exact[:-1] & safe.all(axis=1))):
+            train, test = part[k]
+            train = all_but(test, len(X)) if train is None else train
+            fold_means, w = (start + means[k], W[k]) if exact[k] else from_rows(X[train], y[train])
+            errors[k] = np.mean((y[test, None] - fold_means[-1] - (X[test] - fold_means[:-1]) @ w) ** 2, axis=0)
+        scores.append(errors)
+    means, w = (start + means[-1], W[-1]) if exact[-1] else from_rows(X, y)
+    return np.concatenate(scores).T, w.T, means[-1] - means[:-1] @ w
 
 
 def _squared_errors(C, W):

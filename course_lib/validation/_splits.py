@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib.validation._splitter import Splitter, number_of_rows
+from course_lib.validation._splitter import FoldSplitter, Splitter, number_of_rows
 from course_lib.validation.kfold import KFold
 from course_lib.validation.stratified import StratifiedKFold
 
@@ -31,6 +31,20 @@ def folds(cv, X, y, groups=None, *, classifier=False):
     if not pairs:
         raise ValueError("cv gives no folds. Try cv=5.")
     return pairs
+
+
+def held_out(cv, X, y, groups=None):
+    """Return `folds` with None for the training rows where these are all rows but the tested ones."""
+    cv = splitter(cv)
+    if isinstance(cv, FoldSplitter):
+        return [(None, test) for test in cv.tests(X, y, groups)]
+    return [(None if _each_row_once(len(X), *pair) else pair[0], pair[1]) for pair in folds(cv, X, y, groups)]
+
+
+def _each_row_once(n, train, test):
+    seen = np.zeros(n, dtype=bool)
+    seen[train] = seen[test] = True
+    return len(train) + len(test) == n and bool(seen.all())
 
 
 def _rows(rows):

@@ -6,10 +6,18 @@ from course_lib._inputs import whole
 
 
 class Splitter:
-    """A k-fold splitter. A subclass says only which fold each row is tested in.
+    """What scikit-learn asks of `cv`, but for `split`."""
 
-    Works wherever scikit-learn asks for `cv`: it has `split` and `get_n_splits`.
-    """
+    def get_n_splits(self, X=None, y=None, groups=None):
+        """Return the number of folds; the arguments are there for scikit-learn and are not used."""
+        return self.n_splits
+
+    def __repr__(self):
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+
+
+class FoldSplitter(Splitter):
+    """Each row is tested in one fold and trains in all others. A subclass says only which fold a row is tested in."""
 
     def __init__(self, n_splits=5, *, shuffle=False, random_state=None):
         self.n_splits = whole("n_splits", n_splits, minimum=2)
@@ -25,29 +33,30 @@ class Splitter:
 
         Raises ValueError or TypeError, before the first fold, for data that cannot be split so.
         """
+        tests = self.tests(X, y, groups)
+        return ((all_but(test, number_of_rows(X)), test) for test in tests)
+
+    def tests(self, X, y=None, groups=None):
+        """Return the test rows of each fold alone, a list of arrays."""
         n = number_of_rows(X)
         if self.n_splits > n:
             raise ValueError(f"n_splits={self.n_splits} is more than the {n} rows of X. Use n_splits={n} or less.")
         for name, column in (("y", y), ("groups", groups)):
             if column is not None and number_of_rows(column) != n:
                 raise ValueError(f"{name} must have one entry for each of the {n} rows of X; got {number_of_rows(column)}.")
-        return self._splits(self._test_fold(n, y, groups))
-
-    def _splits(self, test_fold):
-        for fold in range(self.n_splits):
-            tested = test_fold == fold
-            yield np.flatnonzero(~tested), np.flatnonzero(tested)
+        test_fold = self._test_fold(n, y, groups)
+        return [np.flatnonzero(test_fold == fold) for fold in range(self.n_splits)]
 
     def _test_fold(self, n, y, groups):
         """Return the number of the fold that each of the n rows is tested in, shape (n,)."""
         raise NotImplementedError
 
-    def get_n_splits(self, X=None, y=None, groups=None):
-        """Return the number of folds; the arguments are there for scikit-learn and are not used."""
-        return self.n_splits
 
-    def __repr__(self):
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in vars(self).items())})"
+def all_but(test, n):
+    """Return the numbers of the n rows that are not in `test`, in ascending order."""
+    others = np.ones(n, dtype=bool)
+    others[test] = False
+    return np.flatnonzero(others)
 
 
 def number_of_rows(X):

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from course_lib.validation._splitter import Splitter, random_numbers
+from course_lib.validation._splitter import FoldSplitter, random_numbers
 
 
-class GroupKFold(Splitter):
+class GroupKFold(FoldSplitter):
     """Split whole groups into `n_splits` folds. Same indices as scikit-learn's (1.6 and later).
 
     Without `shuffle` the largest group goes first, always to the fold with the fewest rows so far.

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from course_lib.validation._splitter import Splitter, random_numbers
+from course_lib.validation._splitter import FoldSplitter, random_numbers
 
 
-class KFold(Splitter):
+class KFold(FoldSplitter):
     """Split the rows into `n_splits` folds of nearly equal size (A 8.3.2).
 
     The rows are divided once. Each fold is tested once, by a model that was trained on all the others.

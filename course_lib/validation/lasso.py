@@ -30,7 +30,7 @@ def lasso_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
     """
     X, y, alphas = checked(X, y, alphas)
     alphas = np.atleast_1d(positive("alphas", alphas, example="np.logspace(-3, 1, 100)"))
-    splits = _splits.folds(cv, X, y, groups)
+    splits = _splits.held_out(cv, X, y, groups)
     solve = partial(_fit_moments, alphas=alphas, standardize=standardize)
 
     def solve_rows(X, y):

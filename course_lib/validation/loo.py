@@ -31,9 +31,10 @@ def leave_one_out(X, y, alphas, *, standardize=False):
     means = origin(X, y)
     U, s, Vt = _decompose(X - means[:-1])
     residuals, free = _residuals(U, s, y - means[-1], alphas)
-    with np.errstate(divide="ignore", invalid="ignore"):  # these entries are replaced in the next lines
-        scores = np.square(residuals / free)
-    for i in np.flatnonzero(free.min(axis=0) < FREE * free.max()):
+    bound = np.flatnonzero(free.min(axis=0) < FREE * free.max())
+    free[:, bound] = 1.0  # anything that divides: these rows come next
+    scores = np.square(np.divide(residuals, free, out=residuals), out=residuals)
+    for i in bound:
         others, w = fit_rows(np.delete(X, i, axis=0), np.delete(y, i), alphas, standardize=False)
         scores[:, i] = (y[i] - others[-1] - (X[i] - others[:-1]) @ w) ** 2
     coefficients = (U.T @ (y - means[-1]) * s / (s**2 + alphas[:, None])) @ Vt

@@ -1,12 +1,12 @@
 """Repeated k-fold: the same with other shuffles, to see how much the division itself matters."""
 
 from course_lib._inputs import whole
-from course_lib.validation._splitter import random_numbers
+from course_lib.validation._splitter import Splitter, random_numbers
 from course_lib.validation.kfold import KFold
 from course_lib.validation.stratified import StratifiedKFold
 
 
-class RepeatedKFold:
+class RepeatedKFold(Splitter):
     """Shuffle and split `n_repeats` times: n_repeats * n_splits folds. Same indices as scikit-learn's.
 
     Repeats average out the luck of one division. They are no new data: the interval does not shrink with
@@ -29,9 +29,6 @@ class RepeatedKFold:
     def get_n_splits(self, X=None, y=None, groups=None):
         """Return the number of folds of all repeats."""
         return self.n_splits * self.n_repeats
-
-    def __repr__(self):
-        return f"{type(self).__name__}(n_splits={self.n_splits}, n_repeats={self.n_repeats}, random_state={self.random_state!r})"
 
 
 class RepeatedStratifiedKFold(RepeatedKFold):

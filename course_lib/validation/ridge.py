@@ -32,7 +32,7 @@ def ridge_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
     ((100, 10), (100, 10))
     """
     X, y, alphas = checked(X, y, alphas)
-    splits = _splits.folds(cv, X, y, groups)
+    splits = _splits.held_out(cv, X, y, groups)
     solve, solve_rows = (partial(f, alphas=alphas, standardize=standardize) for f in (fit_moments, fit_rows))
     return Path(alphas, *errors_and_fits(X, y, splits, solve, solve_rows))
 

@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 
-from course_lib.validation._splitter import Splitter, random_numbers
+from course_lib.validation._splitter import FoldSplitter, random_numbers
 
 
-class StratifiedKFold(Splitter):
+class StratifiedKFold(FoldSplitter):
     """Split the rows into `n_splits` folds with the class shares of y. Same indices as scikit-learn's.
 
     y holds class labels (numbers or text), shape (n,). Raises ValueError if no class has `n_splits` rows and
