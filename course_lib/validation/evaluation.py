@@ -73,11 +73,11 @@ def cross_validation(estimator, X, y, *, cv=5, scoring=None, groups=None, n_jobs
     from sklearn.utils.parallel import Parallel, delayed
 
     scoring = check_task(estimator, X, y, scoring)
-    pairs = _splits.folds(cv, X, y, groups, classifier=_is_classifier(estimator))
+    pairs = _splits.folds(cv, X, y, groups, classifier=is_classifier(estimator))
     scorer = check_scoring(estimator, scoring)
     scores = Parallel(n_jobs=n_jobs)(delayed(_score)(estimator, X, y, scorer, *pair) for pair in pairs)
     n_train, n_test = np.mean([(len(train), len(test)) for train, test in pairs], axis=0)
-    return CrossValidation(_finite(scores), name_of(scoring), float(n_train), float(n_test))
+    return CrossValidation(finite(scores), name_of(scoring), float(n_train), float(n_test))
 
 
 def _score(estimator, X, y, scorer, train, test):
@@ -97,18 +97,18 @@ def check_task(estimator, X, y, scoring):
     labels = np.asarray(y)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(f"y has {(~np.isfinite(labels)).sum()} NaN or infinite value(s). Drop these rows first.")
-    if _is_classifier(estimator) and len(np.unique(labels)) < 2:
+    if is_classifier(estimator) and len(np.unique(labels)) < 2:
         raise ValueError(f"y has one class only ({labels.flat[0]!r}). A classifier needs rows of two or more.")
-    return scoring or ("accuracy" if _is_classifier(estimator) else "neg_mean_squared_error")
+    return scoring or ("accuracy" if is_classifier(estimator) else "neg_mean_squared_error")
 
 
-def _is_classifier(estimator):
+def is_classifier(estimator):
     from sklearn.base import is_classifier
 
     return is_classifier(estimator)
 
 
-def _finite(scores):
+def finite(scores):
     scores = np.asarray(scores, dtype=float)
     if not np.isfinite(scores).all():
         bad = np.flatnonzero(~np.isfinite(scores)).tolist()

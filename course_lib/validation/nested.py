@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from course_lib.validation import _splits
-from course_lib.validation.evaluation import CrossValidation, _finite, _is_classifier, check_task, name_of
+from course_lib.validation.evaluation import CrossValidation, finite, is_classifier, check_task, name_of
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ def nested_cross_validation(estimator, param_grid, X, y, *, inner=5, outer=5, sc
     from sklearn.utils.parallel import Parallel, delayed
 
     scoring = check_task(estimator, X, y, scoring)
-    classifier = _is_classifier(estimator)
+    classifier = is_classifier(estimator)
     pairs = _splits.folds(outer, X, y, groups, classifier=classifier)
     search = GridSearchCV(estimator, param_grid, cv=_splits.splitter(inner, classifier=classifier), scoring=scoring, error_score="raise")
     results = Parallel(n_jobs=n_jobs)(delayed(_choose_and_score)(search, X, y, groups, *pair) for pair in pairs)
     scores, params, inner_scores = zip(*results, strict=True)
     n_train, n_test = np.mean([(len(train), len(test)) for train, test in pairs], axis=0)
-    return NestedCrossValidation(_finite(scores), name_of(scoring), float(n_train), float(n_test), list(params), np.array(inner_scores))
+    return NestedCrossValidation(finite(scores), name_of(scoring), float(n_train), float(n_test), list(params), np.array(inner_scores))
 
 
 def _choose_and_score(search, X, y, groups, train, test):

@@ -42,7 +42,7 @@ class StratifiedKFold(FoldSplitter):
             raise ValueError(f"n_splits={self.n_splits} is more than the {sizes.max()} rows of the largest class. Use fewer folds.")
         if sizes.min() < self.n_splits:
             message = f"A class of y has only {sizes.min()} rows, fewer than n_splits={self.n_splits}: some folds lack it."
-            warnings.warn(message, stacklevel=4)
+            warnings.warn(message, stacklevel=5)
         return classes
 
 
