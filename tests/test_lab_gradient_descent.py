@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import Lasso, Ridge
 
 from course_lib.labs import gradient_descent as lab
-from course_lib.labs.gradient_descent import DescentLab, descent, surface, verdict
+from course_lib.labs.gradient_descent import ALPHAS, PENALTIES, DescentLab, PenaltyLab, descent, penalised, surface, verdict
 
 
 def loop(learning_rate, momentum, scale, steps):
@@ -102,3 +103,32 @@ def test_a_diverging_path_leaves_the_picture_without_a_warning(recwarn):
     live = DescentLab(learning_rate=1.99, steps=100, scale=10.0)
     assert "more than a million times" in live.alt
     assert not recwarn.list
+
+
+class TestPenalty:
+    @pytest.mark.parametrize("alpha", [0.02, 1.0, 20.0, 60.0, 99.0])
+    @pytest.mark.parametrize("name", PENALTIES)
+    def test_minimum_is_scikit_learns(self, name, alpha):
+        X, y = lab.columns()
+        # scikit-learn: sum of squares + a ||w||² for Ridge; half the mean of squares + a ||w||_1 for Lasso.
+        theirs = Ridge(alpha * len(y), fit_intercept=False) if name.startswith("L2") else Lasso(alpha / 2, fit_intercept=False, tol=1e-10)
+        np.testing.assert_allclose(penalised(alpha, name)["minimum"], theirs.fit(X, y).coef_, atol=1e-5)
+
+    @pytest.mark.parametrize("name", PENALTIES)
+    def test_curves_hold_the_minimum_of_every_strength(self, name):
+        for i in (0, 40, 78):
+            np.testing.assert_allclose(lab.minima(name)[i], penalised(ALPHAS[i], name)["minimum"], atol=1e-6)
+
+    @pytest.mark.parametrize("name", PENALTIES)
+    def test_the_dashed_line_is_a_level_of_the_penalty(self, name):
+        result = penalised(3.0, name)
+        R = PENALTIES[name](1.0).value
+        np.testing.assert_allclose(R(result["level"]), R(result["minimum"]), rtol=1e-12)
+
+    def test_one_zero_then_two(self):
+        live = PenaltyLab(penalty="L1 (sum of sizes)", alpha=60)
+        assert "θ₂ = exactly 0" in live.alt and "θ₁ = exactly 0" not in live.alt
+        live.controls["alpha"].value = 95
+        assert "θ₁ = exactly 0, θ₂ = exactly 0" in live.alt
+        live.controls["penalty"].value = "L2 (squared length)"
+        assert "exactly" not in live.alt and (live.arrays["minimum"] > 0).all()

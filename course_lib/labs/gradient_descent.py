@@ -1,4 +1,4 @@
-"""Live figures of chapter 02: the path of gradient descent on a loss surface, and what a penalty does to it.
+"""Live figures of chapter 02: the path of gradient descent on a loss surface, and where a penalty moves its end.
 
 The surface is that of real data, small enough to draw: disease progression (diabetes data, centred) explained by two
 standardised columns, body mass index and blood pressure, with one parameter each.
@@ -14,7 +14,7 @@ from course_lib.datasets import load_diabetes
 from course_lib.descent import ClosedFormPath, descend
 from course_lib.labs import figures
 from course_lib.labs.engine import Lab
-from course_lib.objectives import MeanSquaredError
+from course_lib.objectives import L1, L2, MeanSquaredError
 
 START = np.array([-45.0, -42.0])
 N_STEPS = 100
@@ -192,3 +192,98 @@ def _part(excess):
     if excess >= 10:
         return f"{excess:,.0f} times"
     return f"{100 * excess:.3g} %" if excess > 1e-5 else "less than a thousandth of a percent"
+
+
+# --- A penalty: where the minimum goes ------------------------------------------------------------------------------
+
+PENALTIES = {"L2 (squared length)": L2, "L1 (sum of sizes)": L1}
+ALPHAS = np.geomspace(0.01, 100, 81)
+
+
+@functools.cache
+def minima(penalty):
+    """Where J + alpha R is lowest for each of ALPHAS, shape (81, 2): 81 runs of descent as one computation."""
+    X, y = columns()
+    objective = MeanSquaredError(X, y, penalty=PENALTIES[penalty](ALPHAS))
+    return descend(objective, np.zeros((len(ALPHAS), 2)), 1 / objective.lipschitz, num_iterations=100).theta
+
+
+def penalised(alpha, penalty, learning_rate=0.4):
+    """Descend J + alpha R from START, `learning_rate` in units of 2/L of that objective.
+
+    Returned: `iterates` (61, 2); `minimum` (2,); `minima` (81, 2), for every penalty of ALPHAS; `level` (4 or 97, 2), the
+    points where R is as large as at the minimum: a diamond for L1, a circle for L2.
+    """
+    X, y = columns()
+    objective = MeanSquaredError(X, y, penalty=PENALTIES[penalty](alpha))
+    run = descend(objective, START, learning_rate * 2 / objective.lipschitz, num_iterations=60)
+    minimum = descend(objective, np.zeros(2), 1 / objective.lipschitz, num_iterations=100).theta
+    return {"iterates": run.iterates, "minimum": minimum, "minima": minima(penalty), "level": _level(penalty, minimum)}
+
+
+def _level(penalty, theta):
+    if PENALTIES[penalty] is L1:
+        return np.abs(theta).sum() * np.array([[1, 0], [0, 1], [-1, 0], [0, -1], [1, 0]])
+    angle = np.linspace(0, 2 * np.pi, 97)
+    return np.hypot(*theta) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+
+class PenaltyLab(Lab):
+    """A penalty on the loss, live: L2 shrinks both parameters, L1 sets one to exactly zero.
+
+    >>> lab = PenaltyLab(penalty="L1 (sum of sizes)", alpha=70)
+    >>> float(lab.arrays["minimum"][1])
+    0.0
+    """
+
+    title = "Gradient descent on a loss with a penalty: the path on the loss surface, and both parameters for every strength of the penalty"
+    width, height = 8.4, 3.9
+    slow_controls = ("penalty",)
+
+    def make_controls(self):
+        return {
+            "alpha": ipywidgets.FloatLogSlider(1, min=-2, max=2, step=0.05, readout_format=".3g", description="strength α"),
+            "penalty": ipywidgets.Dropdown(options=list(PENALTIES), description="penalty R"),
+            "learning_rate": ipywidgets.FloatLogSlider(0.316, min=-2, max=0.1, step=0.05, readout_format=".3f", description="learning rate ÷ (2/L)"),
+        }
+
+    compute = staticmethod(penalised)
+
+    def build(self, fig):
+        plane, paths = fig.subplots(1, 2, width_ratios=[1.35, 1])
+        plane.set(xlim=(-70, 110), ylim=(-55, 65), xlabel="θ₁ (body mass index)", ylabel="θ₂ (blood pressure)", title="Loss without penalty, and the path with it")
+        paths.set(xlim=(-2, 2), ylim=(-5, 45), xlabel="strength α", title="Where the minimum is: θ₁ —, θ₂ - -")
+        paths.set_xticks([-2, -1, 0, 1, 2], ["0.01", "0.1", "1", "10", "100"])
+        plane.grid(False)
+        free = descent(0.5)
+        plane.add_collection(PolyCollection(free["ellipses"], facecolors=SHADES, edgecolors="#7fa3c4", linewidths=0.6), autolim=False)
+        plane.plot(*free["minimizer"], "*", color="white", markeredgecolor=figures.INK, markersize=12)
+        plane.plot(*START, "o", color=figures.INK, fillstyle="none", markersize=9)
+        plane.axhline(0, color=figures.INK, linewidth=0.7)
+        plane.axvline(0, color=figures.INK, linewidth=0.7)
+        self.level = self.live(plane.plot([], [], "--", color=figures.GREEN)[0])
+        self.path = self.live(plane.plot([], [], "o-", color=figures.ORANGE, linewidth=1.6, markersize=3.2)[0])
+        self.minimum = self.live(plane.plot([], [], "*", color=figures.INK, markersize=12)[0])
+        self.curves = [self.slow(paths.plot([], [], color=figures.BLUE, linestyle=dashes)[0]) for dashes in figures.DASHES[:2]]
+        self.here = self.live(paths.axvline(0, color=figures.INK, linewidth=1, linestyle="--"))
+        self.dots = self.live(paths.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=8, clip_on=False)[0])
+
+    def draw_slow(self, arrays):
+        for curve, values in zip(self.curves, arrays["minima"].T, strict=True):
+            curve.set_data(np.log10(ALPHAS), values)
+
+    def draw(self, arrays):
+        at = np.log10(self.values["alpha"])
+        self.level.set_data(*arrays["level"].T)
+        self.path.set_data(*_drawable(arrays["iterates"], 1e4).T)
+        self.minimum.set_data(*arrays["minimum"][:, None])
+        self.here.set_xdata([at, at])
+        self.dots.set_data([at, at], arrays["minimum"])
+
+    def describe(self, values, arrays):
+        first, second = ("exactly 0" if abs(value) == 0 else f"{value:.1f}" for value in arrays["minimum"])
+        left = np.abs(arrays["iterates"][-1] - arrays["minimum"]).max()
+        return (
+            f"With α = {values['alpha']:.3g} the minimum of loss and penalty together is at θ₁ = <b>{first}</b>, θ₂ = <b>{second}</b>. "
+            f"After 60 steps descent {'has reached it' if left < 0.1 else f'is still {left:,.1f} away' if left < 1e6 else 'has diverged'}."
+        )
