@@ -39,7 +39,7 @@ def one_rate(m, n, target, iterations):
     rate, column = 1 / MeanSquaredError(X, y).lipschitz, y[:, None]
     ours = lambda: ClosedFormPath(MeanSquaredError(X, y)).losses(np.arange(T), rate)
     peer = lambda: source_loop(X, y.reshape(-1, 1), rate, iterations)
-    times = interleave(ours, peer)
+    times = interleave(ours, peer, repetitions=15 if m < 100_000 else 7)
     agreement = np.abs(ours()[:iterations] - source_loop(X, column, rate, iterations)).max()
     return row("exact path: losses of 1,000 iterations", size(m, n, iterations), *times, target=target,
                agreement=agreement, peer_name="source's loop", scale=T / iterations)  # fmt: skip

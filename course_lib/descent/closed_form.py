@@ -63,7 +63,7 @@ class ClosedFormPath:
                 return self._quadratic.minimum + left**2 @ excess
             # (1 - rate l)^(2 t) with t = far + near: one matrix product sums over l for all t
             far, index = _far_and_near(steps)
-            log = (excess > 0) * 2 * np.log(np.maximum(np.abs(1 - rate * eigenvalues), 1e-60))
+            log = (excess > 0) * np.log(np.maximum((1 - rate * eigenvalues) ** 2, 1e-120))
             table = (excess * _power(log, far)) @ np.swapaxes(_power(log, NEAR), -1, -2)
             table += self._quadratic.minimum
             return table.reshape(*table.shape[:-2], -1).take(index, axis=-1)

@@ -57,10 +57,14 @@ def _loop(objective, theta, rates, step, state, batches, tolerance):
     iterates, losses, norms = np.empty((T + 1, k, n)), np.empty((T + 1, k)), np.empty((T + 1, k))
     loss, gradient = objective.value_and_gradient(theta)
     iterates[0], losses[0], norms[0] = theta, loss, _length(gradient)
+    at_end = np.zeros(k, dtype=bool)
     for t in range(T):
-        if t % LOOK_EVERY == 0 and _ended(losses[: t + 1], norms[: t + 1], tolerance).any(0).all():
-            T = t
-            break
+        if t % LOOK_EVERY == 0:
+            new = slice(max(t - LOOK_EVERY, 0), t + 1)
+            at_end |= _ended(losses[new], norms[new], tolerance).any(0)
+            if at_end.all():
+                T = t
+                break
         part = objective if batches is None else next(batches)
         theta = step(theta, gradient if part is objective else part.gradient(theta), rates[t, :, None], state, part)
         loss, gradient = objective.value_and_gradient(theta)

@@ -7,6 +7,8 @@ import numpy as np
 from ._base import LinearObjective, Objective
 from .penalties import L1
 
+EPS = np.finfo(float).eps
+
 
 class MeanSquaredError(LinearObjective):
     """J(theta) = 1/m sum_i (y_i - theta' x_i)^2, with gradient 2/m X'(X theta - y) (A 8.3.3.1, A 8.3.3.2).
@@ -65,13 +67,13 @@ class Quadratic(Objective):
         self.slope = (2 / m) * (objective.X.T @ objective.y)  # gradient = H theta - slope
         eigenvalues, self.eigenvectors = np.linalg.eigh(self.H)
         self.eigenvalues = np.maximum(eigenvalues, 0.0)  # rounding can leave -1e-17
-        curved = self.eigenvalues > eigenvalues[..., -1:] * (len(self.slope) * np.finfo(float).eps)
+        curved = eigenvalues > eigenvalues[..., -1:] * (len(self.slope) * EPS)
         # 1 / eigenvalue, and 0 for a direction without curvature (a duplicated column): theta* is the shortest
-        self.inverse = np.divide(1.0, self.eigenvalues, out=np.zeros_like(eigenvalues), where=curved)
+        self.inverse = curved / np.where(curved, eigenvalues, 1.0)
         self.slope_along = self.slope @ self.eigenvectors
         at_zero = np.vecdot(objective.y, objective.y) / m
         self.minimum = at_zero - 0.5 * np.vecdot(self.inverse, self.slope_along**2)
-        if np.any(self.minimum < 1e-4 * at_zero):  # nearly perfect: the difference has lost its digits
+        if (self.minimum < 1e-4 * at_zero).any():  # nearly perfect: the difference has lost its digits
             self.minimum = self._loss_at_minimizer(objective)
 
     @functools.cached_property
