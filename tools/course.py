@@ -5,6 +5,7 @@ Standard library only, because nothing is installed yet when it starts.
 
 import argparse
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -42,6 +43,7 @@ def setup(torch):
     _step("3/3 JupyterLab, NumPy, scikit-learn and the course's own library")
     extras = "test" if torch == "none" else "test,torch"
     _pip("install", "--constraint", "constraints.txt", "--editable", f".[{extras}]")
+    _stay_offline()
     STAMP.write_text(wanted)
     print("The environment is ready.", flush=True)
 
@@ -50,7 +52,7 @@ def lab(torch):
     """Open JupyterLab on the index; without a browser Jupyter prints the address to visit."""
     setup(torch)
     print("Opening JupyterLab on chapters/index.ipynb. Stop it here with Ctrl-C.", flush=True)
-    command = [python(), "-m", "jupyterlab", "chapters/index.ipynb", "--config=tools/jupyter_server_config.py"]
+    command = [python(), "-m", "jupyterlab", "--config=tools/jupyter_server_config.py"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
     try:
@@ -79,6 +81,13 @@ def _install_torch(torch):
     if _pip("install", "--no-deps", *source, TORCH, check=False):
         sys.exit(f"PyTorch's CPU build could not be had from {CPU_INDEX}.\n"
                  "Go on without it: make lab TORCH=none. Or take PyPI's build (several GB): make lab TORCH=gpu")
+
+
+def _stay_offline():
+    """JupyterLab asks every newcomer whether it may fetch news from the network; here it need not ask."""
+    settings = VENV / "share/jupyter/lab/settings/overrides.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"@jupyterlab/apputils-extension:notification": {"fetchNews": "false"}}))
 
 
 def _pip(*arguments, check=True):

@@ -1,6 +1,15 @@
 """Jupyter's settings while `make lab` runs."""
 
+from pathlib import Path
+
 c = get_config()  # noqa: F821  (Jupyter defines it)
+
+# The whole repository, so that lessons, exercises and solutions can be opened; the index first.
+c.ServerApp.root_dir = str(Path(__file__).resolve().parent.parent)
+c.LabApp.default_url = "/lab/tree/chapters/index.ipynb"
+
+# The course is offline: no search for updates.
+c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 
 # Without it small messages wait for an acknowledgement (Nagle's algorithm): 48 ms a slider event instead of 12.
 c.ServerApp.kernel_websocket_connection_class = "course_lib.labs.server.PromptConnection"

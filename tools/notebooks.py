@@ -89,12 +89,15 @@ def execute(path, notebook):
 
 
 def _strip(notebook):
-    """Take out what belongs to this run: the kernel's version, and widgets, which are dead without their kernel.
+    """Take out what belongs to this run: the kernel's version, widgets, which are dead without their kernel, and
+    what a cell found on this machine.
 
     A page without a kernel then shows the still picture that stands beside the widget.
     """
     notebook.metadata = derive.NOTEBOOK_METADATA
     for cell in notebook.cells:
+        if "nbval-ignore-output" in cell.metadata.get("tags", []):
+            cell.outputs, cell.execution_count = [], None
         for output in cell.get("outputs", []):
             output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
 
