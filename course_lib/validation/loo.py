@@ -61,7 +61,11 @@ def _residuals(U, s, y, alphas):
         weights = 1 / (s**2 + alphas[:, None])
         return (weights * z) @ U.T, weights @ (U**2).T
     weights = alphas[:, None] / (s**2 + alphas[:, None])
-    one = np.ones((len(alphas), 1))
     unreached, room = y - U @ z, 1 - 1 / len(y) - (U**2).sum(axis=1)
-    residuals = np.hstack([weights * z, one]) @ np.column_stack([U, unreached]).T  # one product, no second pass to add
-    return residuals, np.hstack([weights, one]) @ np.column_stack([U**2, room]).T
+    return _product(weights * z, U, unreached), _product(weights, U**2, room)
+
+
+def _product(weights, U, constant):
+    """Return weights @ U.T + constant in one product: a second pass to add would cost as much again."""
+    one = np.ones((len(weights), 1))
+    return np.concatenate([weights, one], axis=1) @ np.concatenate([U, constant[:, None]], axis=1).T
