@@ -14,6 +14,7 @@ import unittest.mock
 import comm
 import comm.base_comm
 import ipywidgets
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
@@ -163,14 +164,28 @@ class TestEveryLab:
         lab, alone = Kind(), Kind()
         controls = [(name, values_of(control)) for name, control in lab.controls.items()][:2]
         threads = [threading.Thread(target=lambda n=n, v=v: [setattr(lab.controls[n], "value", x) for x in v]) for n, v in controls]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-5)  # threads take turns often
+        try:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        finally:
+            sys.setswitchinterval(before)
         for name, values in controls:
             alone.controls[name].value = values[-1]
         assert lab.values == alone.values and lab.alt == alone.alt
         assert (pixels(lab) == pixels(alone)).all()
+
+
+def test_an_exported_page_shows_the_picture_and_its_words():
+    nbconvert = pytest.importorskip("nbconvert")
+    data, metadata = TestEngine.Counted()._repr_mimebundle_()
+    output = nbformat.v4.new_output("execute_result", data, metadata=metadata)
+    cell = nbformat.v4.new_code_cell("lab", outputs=[output])
+    page, _ = nbconvert.HTMLExporter().from_notebook_node(nbformat.v4.new_notebook(cells=[cell]))
+    assert f'<img alt="{data["text/plain"]}"' in page and data["image/png"] in page
 
 
 class Recorder(comm.base_comm.BaseComm):

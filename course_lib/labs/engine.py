@@ -80,8 +80,8 @@ class Lab(ipywidgets.VBox):
     ----------------------------
     ipywidgets' Image has no alt text. Its `tooltip` becomes the `title` of the `<img>`, which browsers take as its
     name where `alt` is missing; it is sent with each picture, in the same message. The sentence below the picture
-    is a live region (`role="status"`), so it is read aloud after each move, with the values of all controls:
-    a slider alone would announce the exponent of a logarithmic scale. Where no kernel runs (a stored notebook, an
+    is a live region (`role="status"`), so it is read aloud after each move, with labels and values of all controls:
+    a slider of ipywidgets announces no label, and the exponent instead of the value on a logarithmic scale. Where no kernel runs (a stored notebook, an
     export), the output also holds the picture as `<img alt=...>`.
     """
 
@@ -95,6 +95,7 @@ class Lab(ipywidgets.VBox):
         self.controls = self.make_controls()
         for name, value in start.items():
             self.controls[one_of("control", name, tuple(self.controls))].value = value
+        self.values = self._read_controls()
         self._slow, self._live = [], []
         with _DRAWING:
             self._figure = Figure((self.width, self.height), dpi=figures.PIXELS_PER_INCH * self.sharpness, layout="constrained")
@@ -150,29 +151,27 @@ class Lab(ipywidgets.VBox):
         """Declare an artist that changes with `slow_controls` only; returns it."""
         return _own_layer(artist, self._slow)
 
-    @property
-    def values(self):
-        """The value of each control by name."""
-        return {name: control.value for name, control in self.controls.items()}
-
     def _update(self, change=None):
         """Compute, draw and send; `change` is None at first, then what ipywidgets says about the control that moved."""
         with _DRAWING:
-            values = self.values
-            self.arrays = self.compute(**values)
+            self.values = self._read_controls()  # one reading for all below: another thread may move a control meanwhile
+            self.arrays = self.compute(**self.values)
             if change is None or any(change.owner is self.controls[name] for name in self.slow_controls):
                 self.draw_slow(self.arrays)
                 self._layer(self._empty, self._slow)
                 self._background = self._canvas.copy_from_bbox(self._figure.bbox)
             self.draw(self.arrays)
             self._layer(self._background, self._live)
-            sentence = self.describe(values, self.arrays)
+            sentence = self.describe(self.values, self.arrays)
             settings = ", ".join(map(_setting, self.controls.values()))
             self.alt = _without_markup(f"{self.title}. {sentence} ({settings})")
             with self._picture.hold_sync():  # picture and text in one message
                 self._picture.value = png.encode(self._canvas.buffer_rgba())
                 self._picture.tooltip = self.alt
             self._status.value = _STATUS.format(sentence=sentence, settings=settings)
+
+    def _read_controls(self):
+        return {name: control.value for name, control in self.controls.items()}
 
     def _layer(self, below, artists):
         """Draw `artists` over the bitmap `below`."""
