@@ -13,7 +13,6 @@ Where the time of an ordinary notebook figure goes, and what is done about it he
 
 import html
 import re
-import threading
 
 import ipywidgets
 import traitlets
@@ -22,9 +21,6 @@ from matplotlib.figure import Figure
 
 from course_lib._inputs import one_of
 from course_lib.labs import figures, png
-
-# Matplotlib is not thread-safe, and JupyterLab delivers slider events on a thread of their own.
-_DRAWING = threading.RLock()
 
 
 class Lab(ipywidgets.VBox):
@@ -97,7 +93,7 @@ class Lab(ipywidgets.VBox):
             self.controls[one_of("control", name, tuple(self.controls))].value = value
         self.values = self._read_controls()
         self._slow, self._live = [], []
-        with _DRAWING:
+        with figures.DRAWING:
             self._figure = Figure((self.width, self.height), dpi=figures.PIXELS_PER_INCH * self.sharpness, layout="constrained")
             self._figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)  # inches of white around the axes
             self._canvas = FigureCanvasAgg(self._figure)
@@ -153,7 +149,7 @@ class Lab(ipywidgets.VBox):
 
     def _update(self, change=None):
         """Compute, draw and send; `change` is None at first, then what ipywidgets says about the control that moved."""
-        with _DRAWING:
+        with figures.DRAWING:
             self.values = self._read_controls()  # one reading for all below: another thread may move a control meanwhile
             self.arrays = self.compute(**self.values)
             if change is None or any(change.owner is self.controls[name] for name in self.slow_controls):

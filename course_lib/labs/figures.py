@@ -12,6 +12,7 @@ import base64
 import html
 import io
 import pathlib
+import threading
 
 import matplotlib
 from cycler import cycler
@@ -20,6 +21,9 @@ from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
+
+# Held while anything is drawn: Matplotlib is not thread-safe, and JupyterLab delivers slider events on a thread of their own.
+DRAWING = threading.RLock()
 
 PIXELS_PER_INCH = 100  # on the page; a figure of width 7 takes 700 pixels there
 SHARPNESS = 2  # stored pixels per pixel of the page, for screens of high resolution
@@ -109,7 +113,8 @@ class Picture:
 def _smallest_png(fig):
     """The figure as PNG of 128 colours: half of the size of full colour, and the eye sees no difference."""
     raw = io.BytesIO()
-    fig.savefig(raw, format="raw", dpi=PIXELS_PER_INCH * SHARPNESS)
+    with DRAWING:
+        fig.savefig(raw, format="raw", dpi=PIXELS_PER_INCH * SHARPNESS)
     width, height = (round(side * PIXELS_PER_INCH * SHARPNESS) for side in fig.get_size_inches())
     picture = Image.frombytes("RGBA", (width, height), raw.getvalue()).convert("RGB")
     out = io.BytesIO()

@@ -28,7 +28,7 @@ def picture(cell):
     }""")
 
 
-def wait_until(condition, seconds=10):
+def wait_until(condition, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited in vain"
