@@ -6,7 +6,7 @@ from sklearn import metrics
 from sklearn.calibration import calibration_curve
 
 from course_lib.datasets import make_gaussian_classes
-from course_lib.labs.core_concepts import LooksLab, MetricsLab, best_of, judge, reliability, wear
+from course_lib.labs.core_concepts import LooksLab, MetricsLab, best_of, judge, reliability, unseen_models, wear
 
 
 def drawn(prevalence, sharpness, separation, rows=400_000):
@@ -75,6 +75,19 @@ def test_reliability_of_an_honest_model():
     y, stated, _ = drawn(0.3, 1.0, 2.0)
     said, happened = reliability(stated, y)
     assert said.shape == happened.shape == (10,) and np.allclose(said, happened, atol=0.01)
+
+
+def test_the_unseen_models_have_the_marks_that_the_lesson_names():
+    models = {model["cause"]: model for model in unseen_models().values()}
+    accuracy = {cause: np.mean((m["stated"] >= 0.5) == m["y"]) for cause, m in models.items()}
+    loss = {cause: metrics.log_loss(m["y"], m["stated"]) for cause, m in models.items()}
+    worn, proud, strict = (models[cause] for cause in ("worn validation set", "overconfident", "wrong threshold"))
+    assert worn["choice_accuracy"] - accuracy["worn validation set"] > 0.08
+    assert abs(proud["choice_accuracy"] - accuracy["overconfident"]) < 0.08 and accuracy["overconfident"] > 0.7
+    assert loss["overconfident"] > 1 > 0.693 > loss["wrong threshold"]
+    said, happened = reliability(strict["stated"], strict["y"], 5)
+    assert np.allclose(said, happened, atol=0.05)
+    assert metrics.recall_score(strict["y"], strict["stated"] >= 0.5) < 0.1
 
 
 def test_sliders_move_what_is_drawn():

@@ -9,6 +9,7 @@ import ipywidgets
 import numpy as np
 from scipy.special import expit, logit, ndtr
 
+from course_lib.datasets import make_gaussian_classes, make_noise_classification
 from course_lib.labs import figures
 from course_lib.labs.engine import Lab
 
@@ -124,6 +125,37 @@ def reliability(stated, y, n_bins=TENTHS):
     """
     groups = np.array_split(np.argsort(stated, kind="stable"), n_bins)
     return tuple(np.array([values[group].mean() for group in groups]) for values in (np.asarray(stated), np.asarray(y)))
+
+
+def unseen_models():
+    """Three models for the reader to diagnose: {"model A": {...}, ...}, in an order that was drawn once.
+
+    Each has its `cause` (overconfident, wrong threshold, worn validation set), `choice_accuracy` on the 100 rows by
+    which it was chosen, and `stated` and `y`, its probabilities and the labels of 4,000 new rows.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.naive_bayes import GaussianNB
+
+    counted_twice = make_gaussian_classes(4400, separation=1.5, random_state=5)
+    counted_twice = np.tile(counted_twice.X, 8), counted_twice.y  # naive Bayes takes eight copies for eight witnesses
+    rare = make_gaussian_classes(4400, separation=1.2, prevalence=0.05, random_state=6)
+    X, y = make_noise_classification(4400, n_features=20, random_state=7)
+    guesses = expit(X @ np.random.default_rng(8).normal(0, 0.2, (20, 500)))  # 500 models of chance: the best is kept
+    best = ((guesses[300:400] >= 0.5) == y[300:400, None]).sum(axis=0).argmax()
+    stated = {
+        "worn validation set": (guesses[:, best], y),
+        "overconfident": (_trained(GaussianNB(), *counted_twice), counted_twice[1]),
+        "wrong threshold": (_trained(LogisticRegression(), *rare), rare.y),
+    }
+    return {
+        f"model {letter}": {"cause": cause, "choice_accuracy": np.mean((p[300:400] >= 0.5) == y[300:400]), "stated": p[400:], "y": y[400:]}
+        for letter, (cause, (p, y)) in zip("ABC", stated.items(), strict=True)
+    }
+
+
+def _trained(model, X, y):
+    """Probabilities of class 1 for all rows, from a model trained on the first 300."""
+    return model.fit(X[:300], y[:300]).predict_proba(X)[:, 1]
 
 
 class MetricsLab(Lab):
