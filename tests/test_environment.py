@@ -44,7 +44,7 @@ def test_every_dependency_says_which_chapter_needs_it():
 
 def test_constraints_pin_every_declared_package():
     pins = dict(re.findall(r"^([\w.-]+)==(\S+)$", (ROOT / "constraints.txt").read_text().lower(), re.M))
-    for name, bound in map(split, declared()):
+    for name, _ in map(split, declared()):
         assert name in pins, f"{name} is declared but not pinned; run `make constraints`"
         assert "+" not in pins[name], f"{name} is pinned to a build that only one index has"
 

@@ -161,15 +161,14 @@ class DescentLab(Lab):
     def draw(self, arrays):
         steps, rate = self.values["steps"], self.values["learning_rate"]
         iterates, excess = _drawable(arrays["iterates"], 1e4), _drawable(arrays["excess"], 1e9)
-        reached = np.clip(np.nan_to_num(arrays["reached"], nan=np.inf), *LOSS_SHOWN)
         self.path.set_data(*iterates[: steps + 1].T)
         self.here.set_data(*iterates[steps][:, None])
         self.later.set_data(np.arange(steps, len(excess)), excess[steps:])
         self.loss.set_data(np.arange(steps + 1), excess[: steps + 1])
-        self.loss_here.set_data([steps], np.clip(excess[[steps]], 1e-10, 1e3))
+        self.loss_here.set_data([steps], np.clip(excess[[steps]], *LOSS_SHOWN))
         self.limit.set_data([arrays["limit"]] * 2, [1e-12, 1e6])
         self.swept.set_data(RATES, _drawable(arrays["sweep"], 1e9))
-        self.rate_here.set_data([rate], np.clip(excess[[steps]], 1e-10, 1e3))
+        self.rate_here.set_data([rate], np.clip(excess[[steps]], *LOSS_SHOWN))
 
     def describe(self, values, arrays):
         word = verdict(values["learning_rate"], values["momentum"], arrays["factor"])
