@@ -26,6 +26,8 @@ def test_each_metric_is_scikit_learns(threshold, prevalence, sharpness, separati
     assert exact["accuracy"] == pytest.approx(metrics.accuracy_score(y, said), abs=0.004)
     assert exact["precision"] == pytest.approx(metrics.precision_score(y, said), abs=0.015)
     assert exact["recall"] == pytest.approx(metrics.recall_score(y, said), abs=0.015)
+    assert exact["f1"] == pytest.approx(metrics.f1_score(y, said), abs=0.015)
+    assert exact["brier"] == pytest.approx(metrics.brier_score_loss(y, stated), rel=0.02)
     assert exact["auc"] == pytest.approx(metrics.roc_auc_score(y, stated), abs=0.01)
     assert exact["log_loss"] == pytest.approx(metrics.log_loss(y, stated), rel=0.02)
     assert exact["calibration_error"] == pytest.approx(np.abs(stated - true).mean(), abs=0.003)
@@ -37,10 +39,10 @@ def test_each_metric_is_scikit_learns(threshold, prevalence, sharpness, separati
 
 def test_what_moves_and_what_does_not():
     honest, sharp, strict = judge(), judge(sharpness=3), judge(threshold=0.9)
-    for name in ("accuracy", "precision", "recall", "auc"):
+    for name in ("accuracy", "precision", "recall", "f1", "auc"):
         assert sharp[name] == honest[name]  # at threshold 0.5, confidence moves no decision
     assert sharp["log_loss"] > honest["log_loss"] and honest["calibration_error"] == 0 < sharp["calibration_error"]
-    for name in ("auc", "log_loss", "calibration_error"):
+    for name in ("auc", "log_loss", "brier", "calibration_error"):
         assert strict[name] == honest[name]  # the threshold moves no probability
     assert strict["precision"] > honest["precision"] and strict["recall"] < honest["recall"]
 

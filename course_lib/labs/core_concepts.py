@@ -24,8 +24,8 @@ def judge(threshold=0.5, prevalence=0.5, sharpness=1.0, separation=2.0):
     0 (as in `datasets.make_gaussian_classes`). The model multiplies the true log odds by `sharpness`: 1 is honest, above
     1 is overconfident, below 1 too modest. It says "yes" where its probability is at least `threshold`.
 
-    Returns a dict: `accuracy`, `precision` (1.0 if it never says yes), `recall`, `auc`, `log_loss` (nats), `calibration_error`
-    (mean distance between stated and true probability); `majority` and `entropy`, which the accuracy and the log loss of
+    Returns a dict: `accuracy`, `precision` (1.0 if it never says yes), `recall`, `f1`, `auc`, `log_loss` (nats), `brier`,
+    `calibration_error` (mean distance between stated and true probability: ECE with bins as narrow as can be); `majority` and `entropy`, which the accuracy and the log loss of
     a model that knows nothing but the prevalence are; `cut`, the score at which it begins to say yes; `densities` (2, S)
     over SCORES, which add up to 1; `stated` and `true` (10,), the mean probability in each tenth of the cases.
 
@@ -49,8 +49,10 @@ def judge(threshold=0.5, prevalence=0.5, sharpness=1.0, separation=2.0):
         "accuracy": hits + (1 - prevalence) - false_alarms,
         "precision": hits / said_yes if said_yes > 0 else 1.0,
         "recall": hits / prevalence,
+        "f1": 2 * hits / (said_yes + prevalence),
         "auc": ndtr(separation / np.sqrt(2)),
         "log_loss": np.trapezoid(losses, SCORES),
+        "brier": np.trapezoid(densities[0] * p_model**2 + densities[1] * (1 - p_model) ** 2, SCORES),
         "calibration_error": np.trapezoid(cases * np.abs(p_model - p_true), SCORES),
         "majority": max(prevalence, 1 - prevalence),
         "entropy": -prevalence * np.log(prevalence) - (1 - prevalence) * np.log(1 - prevalence),
@@ -159,7 +161,7 @@ def _trained(model, X, y):
 
 
 class MetricsLab(Lab):
-    """One model and six judges: threshold, prevalence and sharpness each move some of them and leave the others alone.
+    """One model and eight judges: threshold, prevalence and sharpness each move some of them and leave the others alone.
 
     >>> lab = MetricsLab(prevalence=0.05)
     >>> honest = lab.arrays["log_loss"], lab.arrays["accuracy"]
@@ -168,9 +170,9 @@ class MetricsLab(Lab):
     (True, True)
     """
 
-    title = "One model, six judges"
-    width, height = 9.4, 3.5
-    metrics = ("accuracy", "precision", "recall", "auc", "log_loss", "calibration_error")
+    title = "One model, eight judges"
+    width, height = 9.4, 3.6
+    metrics = ("accuracy", "precision", "recall", "f1", "auc", "log_loss", "brier", "calibration_error")
 
     def make_controls(self):
         return {
@@ -190,13 +192,14 @@ class MetricsLab(Lab):
         self.cut = self.live(left.plot([], [], color=figures.INK, linewidth=1.4, label="says yes from here →")[0])
         left.legend(loc="upper left", fontsize=8, borderaxespad=0, handlelength=2.2)
 
-        middle.set(xlim=(0, 1.5), ylim=(6.4, -0.6), xticks=[0, 0.5, 1, 1.5], title="The judges")
-        middle.set_yticks(range(6), ["accuracy ↑", "precision ↑", "recall ↑", "ranking (AUC) ↑", "log loss ↓", "calibration error ↓"])
+        rows = range(len(self.metrics))
+        middle.set(xlim=(0, 1.5), ylim=(8.5, -0.6), xticks=[0, 0.5, 1, 1.5], title="The judges")
+        middle.set_yticks(rows, ["accuracy ↑", "precision ↑", "recall ↑", "F1 ↑", "ranking (AUC) ↑", "log loss ↓", "Brier score ↓", "calibration error ↓"])
         middle.grid(axis="y", visible=False)
-        colors = [figures.BLUE] * 4 + [figures.PURPLE] * 2
-        self.bars = self.live(middle.hlines(range(6), 0, 0, color=colors, linewidth=11))
+        colors = [figures.BLUE] * 5 + [figures.PURPLE] * 3
+        self.bars = self.live(middle.hlines(rows, 0, 0, color=colors, linewidth=10))
         self.bars.set_capstyle("butt")
-        self.nothing = self.live(middle.plot([], [], "|", color=figures.INK, markersize=16, markeredgewidth=2.2, label="knows the share only")[0])
+        self.nothing = self.live(middle.plot([], [], "|", color=figures.INK, markersize=15, markeredgewidth=2.2, label="knows the share only")[0])
         middle.legend(handles=[self.nothing], loc="lower right", fontsize=8, borderaxespad=0, handlelength=1, markerscale=0.6)
 
         right.set(xlim=(0, 1), ylim=(0, 1), aspect="equal", xticks=[0, 0.5, 1], yticks=[0, 0.5, 1], xlabel="what it says", ylabel="what is true", title="Calibration")
@@ -208,16 +211,16 @@ class MetricsLab(Lab):
             curve.set_data(SCORES, density)
         self.cut.set_data([arrays["cut"]] * 2, [0, 0.42])
         self.bars.set_segments([[(0, row), (min(arrays[name], 1.5), row)] for row, name in enumerate(self.metrics)])
-        baseline = arrays["majority"], self.values["prevalence"], 0.5, arrays["entropy"]
-        self.nothing.set_data(baseline, [0, 1, 3, 4])
+        share = self.values["prevalence"]
+        self.nothing.set_data([arrays["majority"], share, 0.5, arrays["entropy"], share * (1 - share), 0], [0, 1, 4, 5, 6, 7])
         self.calibration.set_data(arrays["stated"], arrays["true"])
 
     def describe(self, values, a):
         useless = " (no better than always saying the same)" if a["accuracy"] <= a["majority"] + 0.005 else ""
         harmful = " (worse than stating the share for everybody)" if a["log_loss"] > a["entropy"] else ""
         return (
-            f"Accuracy <b>{a['accuracy']:.2f}</b>{useless}, precision {a['precision']:.2f}, recall <b>{a['recall']:.2f}</b>, ranking {a['auc']:.2f}, "
-            f"log loss <b>{a['log_loss']:.2f}</b>{harmful}, calibration error <b>{a['calibration_error']:.2f}</b>."
+            f"Accuracy <b>{a['accuracy']:.2f}</b>{useless}, precision {a['precision']:.2f}, recall <b>{a['recall']:.2f}</b>, F1 {a['f1']:.2f}, ranking {a['auc']:.2f}, "
+            f"log loss <b>{a['log_loss']:.2f}</b>{harmful}, Brier score {a['brier']:.2f}, calibration error <b>{a['calibration_error']:.2f}</b>."
         )
 
 
