@@ -150,7 +150,7 @@ def test_logistic_on_separable_data_with_hardly_any_penalty():
     """Probabilities are 0 and 1 here but for the clipping."""
     X, y = load_breast_cancer(return_X_y=True)
     Cs = np.logspace(-2, 4, 7)
-    path = logistic_path(X, y, Cs, cv=5)
+    path = logistic_path(X, y, Cs, cv=5, standardize=True)
     want = logistic_one_by_one(X, y, Cs, list(StratifiedKFold(5).split(X, y)), True)
     np.testing.assert_allclose(path.scores, want, rtol=1e-4)
     assert path.best_C == pytest.approx(Cs[np.argmin(want.mean(axis=1))])
@@ -160,8 +160,8 @@ def test_logistic_on_separable_data_with_hardly_any_penalty():
 def test_logistic_far_from_its_start():
     """From weights of zero plain Newton steps fail here: they overshoot, and the matrix becomes singular."""
     X, y = load_breast_cancer(return_X_y=True)
-    near = logistic_path(X, y, np.logspace(-2, 5, 30)).mean[-1]
-    np.testing.assert_allclose(logistic_path(X, y, 1e5).mean, near, rtol=1e-4)
+    near = logistic_path(X, y, np.logspace(-2, 5, 30), standardize=True).mean[-1]
+    np.testing.assert_allclose(logistic_path(X, y, 1e5, standardize=True).mean, near, rtol=1e-4)
 
 
 def test_logistic_without_the_table_of_pairs(monkeypatch):

@@ -112,7 +112,7 @@ def test_any_folds(cv):
     groups = np.arange(60) // 5 if isinstance(cv, GroupKFold) else None
     splits = list(cv.split(X, y, groups)) if hasattr(cv, "split") else cv
     want = one_by_one(X, y, ALPHAS, splits, True)
-    np.testing.assert_allclose(ridge_path(X, y, ALPHAS, cv=cv, groups=groups).scores, want, rtol=1e-8)
+    np.testing.assert_allclose(ridge_path(X, y, ALPHAS, cv=cv, groups=groups, standardize=True).scores, want, rtol=1e-8)
 
 
 @pytest.mark.parametrize("standardize", [True, False])
@@ -132,7 +132,7 @@ def test_alpha_zero_is_least_squares():
     path = ridge_path(X, y, 0.0)
     np.testing.assert_allclose([path.intercepts[0], *path.coefficients[0]], beta)
     wide, target = problem(20, 40)
-    path = ridge_path(wide, target, 0.0, standardize=False)
+    path = ridge_path(wide, target, 0.0)
     least_norm = np.linalg.pinv(wide - wide.mean(axis=0)) @ (target - target.mean())
     np.testing.assert_allclose(path.coefficients[0], least_norm, rtol=1e-8)
 

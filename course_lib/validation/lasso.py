@@ -15,7 +15,7 @@ TOLERANCE = 1e-6  # largest move of the predictions in the last sweep, in norms 
 MAX_SWEEPS = 20_000
 
 
-def lasso_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
+def lasso_path(X, y, alphas, cv=10, *, groups=None, standardize=False):
     """Return the mean squared error of the lasso for each penalty and fold, and the fits on all rows.
 
     alphas (n_alphas,), above 0, as in scikit-learn's Lasso: sum of squares / (2 m) + alpha ||w||_1, intercept free.
@@ -24,7 +24,7 @@ def lasso_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
     The first call compiles for some seconds (Numba; kept on disk afterwards). Warns where it did not converge.
 
     >>> from sklearn.datasets import load_diabetes
-    >>> path = lasso_path(*load_diabetes(return_X_y=True), [0.1, 1.0, 10.0])
+    >>> path = lasso_path(*load_diabetes(return_X_y=True), [0.1, 1.0, 10.0], standardize=True)
     >>> np.count_nonzero(path.coefficients, axis=1)
     array([9, 7, 4])
     """

@@ -28,7 +28,7 @@ class LogisticPath(Path):
         return 1 / self.best_alpha
 
 
-def logistic_path(X, y, Cs, cv=10, *, groups=None, standardize=True):
+def logistic_path(X, y, Cs, cv=10, *, groups=None, standardize=False):
     """Return the log loss of logistic regression for each C and fold, and the fits on all rows.
 
     X (m, n); y (m,) of labels 0 and 1; Cs (n_Cs,) as in scikit-learn's LogisticRegression: C * sum of log losses +
@@ -39,7 +39,7 @@ def logistic_path(X, y, Cs, cv=10, *, groups=None, standardize=True):
     FloatingPointError where Newton's method fails (Cs so large that the classes are separated without end).
 
     >>> from sklearn.datasets import load_breast_cancer
-    >>> logistic_path(*load_breast_cancer(return_X_y=True), np.logspace(-3, 1, 50)).scores.shape
+    >>> logistic_path(*load_breast_cancer(return_X_y=True), np.logspace(-3, 1, 50), standardize=True).scores.shape
     (50, 10)
     """
     X, y = matrix_and_target(X, y)

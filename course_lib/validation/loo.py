@@ -27,7 +27,7 @@ def leave_one_out(X, y, alphas, *, standardize=False):
     """
     X, y, alphas = checked(X, y, alphas)
     if standardize:
-        return ridge_path(X, y, alphas, cv=KFold(len(X)))
+        return ridge_path(X, y, alphas, cv=KFold(len(X)), standardize=True)
     means = origin(X, y)
     U, s, Vt = _decompose(X - means[:-1])
     residuals, free = _residuals(U, s, y - means[-1], alphas)

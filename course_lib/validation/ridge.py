@@ -17,13 +17,14 @@ from course_lib.validation._path import Path, checked
 CONDITION = 1e-8  # (smallest eigenvalue + penalty) / largest eigenvalue; below, the rows decide
 
 
-def ridge_path(X, y, alphas, cv=10, *, groups=None, standardize=True):
+def ridge_path(X, y, alphas, cv=10, *, groups=None, standardize=False):
     """Return the mean squared error of ridge regression for each penalty and fold, and the fits on all rows.
 
     X (m, n), y (m,), alphas (n_alphas,) as in scikit-learn's Ridge: sum of squares + alpha ||w||², intercept free.
-    cv: number of folds (not shuffled), splitter or (train, test) pairs. `standardize` scales the columns by the
-    training rows of each fold. The scores are those of GridSearchCV over make_pipeline(StandardScaler(), Ridge())
-    to 1e-8, a thousand times sooner, so that a slider can move the whole curve.
+    cv: number of folds (not shuffled), splitter or (train, test) pairs. The scores are those of GridSearchCV over
+    Ridge() to 1e-8, a thousand times sooner, so that a slider can move the whole curve. `standardize=True` scales the
+    columns by the training rows of each fold, as make_pipeline(StandardScaler(), Ridge()) does: wanted wherever the
+    columns have different units, since a penalty compares their coefficients.
     Raises ValueError or TypeError for data that are not finite numbers, negative alphas and impossible folds.
 
     >>> from sklearn.datasets import load_diabetes
