@@ -6,7 +6,7 @@ RUN    := .venv/bin/python
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help lab setup test notebooks bench constraints
+.PHONY: help lab setup test notebooks evidence bench constraints
 
 help:  ## This list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,6 +22,9 @@ test: setup  ## Every test: library, notebooks, derived files, browser
 
 notebooks: setup  ## Derive and execute the notebooks whose source has changed
 	$(RUN) tools/notebooks.py
+
+evidence: setup  ## Measure the claims whose code has changed (stop and go on at any time; ARGS=--again for all)
+	$(RUN) -m course_lib.evidence $(ARGS)
 
 bench: setup  ## Ours against named peers, side by side; renews benchmarks/results and README's table
 	$(RUN) -m benchmarks

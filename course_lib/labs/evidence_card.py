@@ -1,0 +1,135 @@
+"""The card of a claim: what it says, what it bought in each setting, one dot a seed, and the verdict."""
+
+import html
+import textwrap
+
+import numpy as np
+
+from course_lib.evidence import results, runner, table
+from course_lib.evidence import verdict as judge
+from course_lib.labs import figures
+
+SIGNS = {judge.HOLDS: "as the claim says", judge.HARMS: "against the claim", judge.NOTHING: "no effect",
+         judge.NOISE: "of the size of seed noise", judge.DIFFERS: "against the claim"}  # fmt: skip
+
+
+class Card:
+    """A claim with its measurements, as last expression of a cell.
+
+    Each column is a setting: first the claim's own, then its counter-cases. Above, each line is one seed, from an open
+    circle (before) to a full square (after). Below, the differences with their mean, the 95 % interval (thick) and
+    the interval corrected for the number of settings on the page (thin), which decides.
+
+    >>> card = Card.of("A-8.3.2-4")
+    >>> print(card.verdict)
+    holds when they are divided once, and the part of the test fold goes round / fails when the rows are divided anew in each iteration
+    """
+
+    def __init__(self, measured, live=False):
+        self.measured, self.live = measured, live
+
+    @classmethod
+    def of(cls, claim_id):
+        """Return the card of a claim from the table of results; KeyError says why there is none."""
+        return cls(results.measured(claim_id))
+
+    @property
+    def verdict(self):
+        return self.measured.verdict
+
+    @property
+    def alt(self):
+        """What the card says, in words and numbers."""
+        claim = self.measured.claim
+        said = [f"{claim.metric} {_pair(effect)}, {_change(claim, effect)}, {effect.n} seeds, when {case.when}: {SIGNS[effect.outcome]}"
+                for case, effect in zip(claim.cases, self.measured.effects)]  # fmt: skip
+        return f"{', '.join(claim.ids)}. " + ". ".join(said) + f". Verdict: {self.verdict}."
+
+    def run(self, seeds=3):
+        """Run the experiment now, on seeds 0 to `seeds` - 1 or on the given ones, and return the card of that.
+
+        Shows how far it is. The intervals of a few seeds are wide, and corrected for this claim's settings only.
+        """
+        import sys
+
+        seeds = list(range(seeds)) if np.ndim(seeds) == 0 else list(seeds)
+        if len(seeds) < 2:
+            raise ValueError(f"seeds must be at least two: one run says nothing about its spread; got {seeds}.")
+        claim = self.measured.claim
+        measured = runner.measure(claim, seeds, out=sys.stderr)
+        found = results.judged([claim], {claim.id: measured}, {claim.id: 0.0})
+        return Card(found[claim.id], live=True)
+
+    def figure(self):
+        """Return the Matplotlib figure."""
+        claim, effects = self.measured.claim, self.measured.effects
+        width = 2.2 + 2.4 * len(effects)
+        fig, axes = figures.new(width, 4.2, nrows=2, ncols=len(effects))
+        axes[0, 0].get_gridspec().set_height_ratios([3, 1])
+        for (above, below), case, effect, seeds in zip(axes.T, claim.cases, effects, self.measured.seeds):
+            above.set_title("\n".join(textwrap.wrap(f"when {case.when}", 32)), fontsize=9)
+            _draw_seeds(above, seeds, log=claim.scale == "ratio")
+            _draw_change(below, claim, effect, seeds)
+        axes[0, 0].set_ylabel("\n".join(textwrap.wrap(claim.metric, 28)))
+        return fig
+
+    def __repr__(self):
+        return self.alt
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data, metadata = figures.Picture(figures._smallest_png(self.figure()), self.alt)._repr_mimebundle_()
+        words = [f"<b>{', '.join(self.measured.claim.ids)}</b> {html.escape(table.row(self.measured.claim.id).wording)}"]
+        foot = [f"<b>Verdict:</b> {html.escape(str(self.verdict))}.", f"<small>{html.escape(self._again())}</small>"]
+        data["text/html"] = "<div>" + "<br>".join([*words, data["text/html"], *foot]) + "</div>"
+        return data, metadata
+
+    def _again(self):
+        claim = self.measured.claim
+        if self.live:
+            return f"Run just now, {self.measured.effects[0].n} seeds for each setting."
+        share = 3 / claim.seeds * self.measured.seconds
+        return (f"{claim.seeds} seeds for each setting. Run it yourself: evidence.card(\"{claim.id}\").run(seeds=3), "
+                f"{'about a second' if share < 1.5 else f'about {share:.0f} seconds'}.")  # fmt: skip
+
+
+def _draw_seeds(ax, seeds, log):
+    ax.plot([0, 1], seeds.T, color="#afb8c1", linewidth=0.8, linestyle="-", zorder=1)
+    shift = np.linspace(-0.06, 0.06, len(seeds))  # equal values stay visible as several dots
+    ax.plot(shift, seeds[:, 0], "o", color=figures.BLUE, fillstyle="none", markersize=5)
+    ax.plot(1 + shift, seeds[:, 1], "s", color=figures.ORANGE, markersize=4.5)
+    ax.set(xlim=(-0.35, 1.35), xticks=[0, 1], xticklabels=["before", "after"])
+    if log:
+        ax.set_yscale("log")
+    elif np.ptp(seeds) <= 1e-9 * np.abs(seeds).max():  # no axis of differences in the last digit
+        ax.set_ylim(seeds.mean() - 0.5, seeds.mean() + 0.5)
+
+
+def _draw_change(ax, claim, effect, seeds):
+    ratio = claim.scale == "ratio"
+    changes = seeds[:, 1] / seeds[:, 0] if ratio else seeds[:, 1] - seeds[:, 0]
+    ax.plot(changes, np.linspace(0.25, 0.75, len(changes)), ".", color=figures.GREY, markersize=4)
+    ax.plot([effect.surely_low, effect.surely_high], [0, 0], color=figures.INK, linewidth=1, linestyle="-")
+    ax.plot([effect.low, effect.high], [0, 0], color=figures.INK, linewidth=4, linestyle="-", solid_capstyle="butt")
+    ax.plot(effect.effect, 0, "D", color=figures.INK, markersize=6)
+    ax.axvline(1 if ratio else 0, color=figures.INK, linewidth=1, linestyle=figures.DASHES[2])
+    ax.set(ylim=(-0.4, 1), yticks=[], xlabel="after ÷ before" if ratio else "after − before")
+    ax.locator_params(axis="x", nbins=4)
+    ax.set_title(f"{_change(claim, effect)}\n{SIGNS[effect.outcome]}", fontsize=9)
+    if ratio and changes.max() > 3 * changes.min():
+        ax.set_xscale("log")
+    elif np.ptp([*changes, 0]) < 1e-9:
+        ax.set_xlim(-0.5, 0.5)
+
+
+def _pair(effect):
+    return f"{_digits(effect.before)} → {_digits(effect.after)}"
+
+
+def _change(claim, effect):
+    sign = "× " if claim.scale == "ratio" else ""
+    return f"{sign}{_digits(effect.effect)} [{_digits(effect.low)}, {_digits(effect.high)}]"
+
+
+def _digits(value):
+    """Three digits: 0.0123, 12.3, 1.2e+63; what is zero but for rounding is 0."""
+    return f"{0.0 if abs(value) < 1e-8 else value:.3g}"
