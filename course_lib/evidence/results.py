@@ -35,7 +35,7 @@ def judged(claims, results, seconds):
         for one in here:
             said = judge.verdict(one, effects[one.id])
             found[one.id] = Measured(one, effects[one.id], said, results[one.id], seconds[one.id])
-    return found
+    return {one.id: found[one.id] for one in claims}
 
 
 def as_table(found, keys, versions):

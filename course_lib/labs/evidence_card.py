@@ -63,12 +63,11 @@ class Card:
     def figure(self):
         """Return the Matplotlib figure."""
         claim, effects = self.measured.claim, self.measured.effects
-        width = 2.2 + 2.4 * len(effects)
-        fig, axes = figures.new(width, 4.2, nrows=2, ncols=len(effects))
+        fig, axes = figures.new(min(2.2 + 2.4 * len(effects), 9.5), 4.2, nrows=2, ncols=len(effects))
         axes[0, 0].get_gridspec().set_height_ratios([3, 1])
         for (above, below), case, effect, seeds in zip(axes.T, claim.cases, effects, self.measured.seeds):
-            above.set_title("\n".join(textwrap.wrap(f"when {case.when}", 32)), fontsize=9)
-            _draw_seeds(above, seeds, log=claim.scale == "ratio")
+            above.set_title("\n".join(textwrap.wrap(f"when {case.when}", 32 if len(effects) < 4 else 24)), fontsize=9)
+            _draw_seeds(above, seeds, log=claim.scale == "ratio" and seeds.max() > 3 * seeds.min())
             _draw_change(below, claim, effect, seeds)
         axes[0, 0].set_ylabel("\n".join(textwrap.wrap(claim.metric, 28)))
         return fig
@@ -93,8 +92,8 @@ class Card:
 
 
 def _draw_seeds(ax, seeds, log):
-    ax.plot([0, 1], seeds.T, color="#afb8c1", linewidth=0.8, linestyle="-", zorder=1)
     shift = np.linspace(-0.06, 0.06, len(seeds))  # equal values stay visible as several dots
+    ax.plot([shift, 1 + shift], seeds.T, color="#afb8c1", linewidth=0.8, linestyle="-", zorder=1)
     ax.plot(shift, seeds[:, 0], "o", color=figures.BLUE, fillstyle="none", markersize=5)
     ax.plot(1 + shift, seeds[:, 1], "s", color=figures.ORANGE, markersize=4.5)
     ax.set(xlim=(-0.35, 1.35), xticks=[0, 1], xticklabels=["before", "after"])

@@ -44,8 +44,9 @@ def reaches_the_lowest(seed):
 @reaches_the_lowest.counter("it is not: XOR with two hidden units")
 def stuck_in_a_valley(seed):
     xor = TwoLayerNetwork([[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0], hidden=2)
-    losses = descend(xor, xor.initial(np.random.default_rng(seed)), 2.0, num_iterations=2000).losses
-    return Result(0.0, losses[-1] / losses[0])  # the lowest is 0
+    starts = np.stack([xor.initial(np.random.default_rng([seed, i])) for i in range(8)])
+    losses = descend(xor, starts, 2.0, num_iterations=2000).losses
+    return Result(0.0, np.mean(losses[-1] / losses[0]))  # mean of eight starts; the lowest loss is 0
 
 
 @claim("A-8.2-5", "A-8.3.1-6", metric="length of the update", expects="higher", scale="ratio", seeds=20,

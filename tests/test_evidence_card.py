@@ -1,0 +1,56 @@
+"""The card shows each seed, says the numbers in words, and runs its experiment again."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from course_lib import evidence
+
+
+@pytest.mark.parametrize("one", evidence.claims(), ids=lambda one: one.id)
+def test_every_claim_has_a_card_with_one_dot_a_seed(one):
+    card = evidence.card(one.id)
+    fig = card.figure()
+    assert len(fig.axes) == 2 * len(one.cases)
+    for above, seeds in zip(fig.axes, card.measured.seeds):
+        before, after = (line.get_ydata() for line in above.lines[-2:])
+        assert np.array_equal(before, seeds[:, 0]) and np.array_equal(after, seeds[:, 1])
+        assert len(seeds) == one.seeds
+
+
+def test_alt_text_is_made_from_the_numbers():
+    card = evidence.card("A-8.8-3")
+    first, counter = card.measured.effects
+    for number in (first.before, first.after, first.low, first.high, counter.effect):
+        assert f"{number:.3g}" in card.alt
+    assert str(card.verdict) in card.alt and "5 of 95 features matter" in card.alt and "against the claim" in card.alt
+
+
+def test_bundle_holds_picture_words_and_verdict():
+    data, metadata = evidence.card("A-8.8-3")._repr_mimebundle_()
+    assert data["image/png"] and data["text/plain"] == metadata["image/png"]["alt"]
+    assert evidence.row("A-8.8-3").wording in data["text/html"] and "fails and harms when all 95 matter" in data["text/html"]
+
+
+def test_run_measures_again_on_this_machine(capsys):
+    stored, live = evidence.card("A-8.3.2-4"), evidence.card("A-8.3.2-4").run(seeds=3)
+    for before, after in zip(stored.measured.seeds, live.measured.seeds):
+        assert np.allclose(before[:3], after)
+    assert "6 seeds run" in capsys.readouterr().err
+    assert "Run just now, 3 seeds" in live._repr_mimebundle_()[0]["text/html"]
+    other = evidence.card("A-8.3.2-4").run(seeds=[50, 51])
+    assert not np.allclose(other.measured.seeds[0], live.measured.seeds[0][:2])
+    with pytest.raises(ValueError, match="at least two"):
+        stored.run(seeds=1)
+
+
+def test_a_claim_without_an_experiment_says_why():
+    with pytest.raises(KeyError, match="no learning rate"):
+        evidence.card("A-8.2-7")
+
+
+def test_the_engine_loads_nothing_of_the_floors_above():
+    code = "import sys, course_lib.evidence.runner as r, course_lib.evidence as e; e.claims(); e.number('A-8.2-3'); print([m for m in sys.modules if m.startswith(('course_lib.labs', 'course_lib.classroom', 'matplotlib', 'torch'))])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
