@@ -103,3 +103,12 @@ def test_numbers_for_a_sentence():
 def test_a_table_without_the_claim_says_what_to_do(tmp_path):
     with pytest.raises(KeyError, match="make evidence"):
         evidence.measured("A-8.2-3", tmp_path / "none.json")
+
+
+def test_overview_shows_every_claim_of_the_landed_chapters():
+    landed = evidence.landed(CHAPTER_FOLDER)
+    lines = evidence.markdown(landed, link_to="chapters/").splitlines()
+    assert len(lines) == len(landed) + 2 and len({line.count(" | ") for line in lines}) == 1
+    line = next(line for line in lines if line.startswith("| A-8.2-3 |"))
+    assert "holds when the depth of the tree is chosen by it" in line and "(chapters/03_cross_validation/lesson.ipynb)" in line
+    assert "not measured: vague" in next(line for line in lines if line.startswith("| A-8.2-7 |"))

@@ -7,6 +7,7 @@ import numpy as np
 
 from course_lib.evidence import results, runner, table
 from course_lib.evidence import verdict as judge
+from course_lib.evidence.overview import change, digits
 from course_lib.labs import figures
 
 SIGNS = {judge.HOLDS: "as the claim says", judge.HARMS: "against the claim", judge.NOTHING: "no effect",
@@ -41,7 +42,7 @@ class Card:
     def alt(self):
         """What the card says, in words and numbers."""
         claim = self.measured.claim
-        said = [f"{claim.metric} {_pair(effect)}, {_change(claim, effect)}, {effect.n} seeds, when {case.when}: {SIGNS[effect.outcome]}"
+        said = [f"{claim.metric} {_pair(effect)}, {change(claim, effect)}, {effect.n} seeds, when {case.when}: {SIGNS[effect.outcome]}"
                 for case, effect in zip(claim.cases, self.measured.effects)]  # fmt: skip
         return f"{', '.join(claim.ids)}. " + ". ".join(said) + f". Verdict: {self.verdict}."
 
@@ -113,7 +114,7 @@ def _draw_change(ax, claim, effect, seeds):
     ax.axvline(1 if ratio else 0, color=figures.INK, linewidth=1, linestyle=figures.DASHES[2])
     ax.set(ylim=(-0.4, 1), yticks=[], xlabel="after ÷ before" if ratio else "after − before")
     ax.locator_params(axis="x", nbins=4)
-    ax.set_title(f"{_change(claim, effect)}\n{SIGNS[effect.outcome]}", fontsize=9)
+    ax.set_title(f"{change(claim, effect)}\n{SIGNS[effect.outcome]}", fontsize=9)
     if ratio and changes.max() > 3 * changes.min():
         ax.set_xscale("log")
     elif np.ptp([*changes, 0]) < 1e-9:
@@ -121,14 +122,4 @@ def _draw_change(ax, claim, effect, seeds):
 
 
 def _pair(effect):
-    return f"{_digits(effect.before)} → {_digits(effect.after)}"
-
-
-def _change(claim, effect):
-    sign = "× " if claim.scale == "ratio" else ""
-    return f"{sign}{_digits(effect.effect)} [{_digits(effect.low)}, {_digits(effect.high)}]"
-
-
-def _digits(value):
-    """Three digits: 0.0123, 12.3, 1.2e+63; what is zero but for rounding is 0."""
-    return f"{0.0 if abs(value) < 1e-8 else value:.3g}"
+    return f"{digits(effect.before)} → {digits(effect.after)}"
