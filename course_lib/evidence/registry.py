@@ -26,8 +26,9 @@ import functools
 import importlib
 import math
 import pkgutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Callable, NamedTuple
+from typing import NamedTuple
 
 from course_lib._inputs import not_negative, one_of, whole
 from course_lib.evidence import table
