@@ -13,3 +13,6 @@ c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheck
 
 # Without it small messages wait for an acknowledgement (Nagle's algorithm): 48 ms a slider event instead of 12.
 c.ServerApp.kernel_websocket_connection_class = "course_lib.labs.server.PromptConnection"
+
+# Names for sliders, and arrow keys that stay in a drop-down list.
+c.LabApp.extra_labextensions_path = [str(Path(__file__).resolve().parent / "labextensions")]
