@@ -36,9 +36,7 @@ def numeric(name, values, *, ndim=None, squared=False):
     if array.size == 0:
         raise ValueError(f"{name} is empty: shape {array.shape}. Pass at least one value.")
     flat = array.ravel(order="K")
-    with np.errstate(over="ignore"):
-        squares = np.dot(flat, flat)  # one NaN or inf shows in this sum, at a fraction of the cost of looking at each
-    if math.isfinite(squares):
+    if math.isfinite(np.vdot(flat, flat)):  # one NaN or inf shows in this sum, at a fraction of the cost of looking at each
         return array
     count = int((~np.isfinite(array)).sum())
     if count:
@@ -65,7 +63,7 @@ def matrix_and_target(X, y):
 def positive(name, value, *, example, ndim=None):
     """Return `value` (a number or an array of numbers) as float; raise unless every entry is above zero."""
     array = numeric(name, value, ndim=ndim)
-    if (array <= 0).any():
+    if array.min() <= 0:
         raise ValueError(f"{name} must be above 0; got {value!r}. Try {example}.")
     return array if array.ndim else float(array)
 
@@ -73,7 +71,7 @@ def positive(name, value, *, example, ndim=None):
 def not_negative(name, value, *, example, ndim=None):
     """Return `value` (a number or an array of numbers) as float; raise if any entry is below zero."""
     array = numeric(name, value, ndim=ndim)
-    if (array < 0).any():
+    if array.min() < 0:
         raise ValueError(f"{name} must be 0 or above; got {value!r}. Try {example}.")
     return array if array.ndim else float(array)
 
