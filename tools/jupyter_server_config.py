@@ -8,6 +8,10 @@ c = get_config()  # noqa: F821  (Jupyter defines it)
 c.ServerApp.root_dir = str(Path(__file__).resolve().parent.parent)
 c.LabApp.default_url = "/lab/tree/chapters/index.ipynb"
 
+# In the terminal: the address and what goes wrong, nothing else; and Ctrl-C ends it without a question.
+c.Application.log_level = "WARN"
+c.ServerApp.answer_yes = True
+
 # The course is offline: no search for updates.
 c.LabApp.check_for_updates_class = "jupyterlab.handlers.announcements.NeverCheckForUpdate"
 

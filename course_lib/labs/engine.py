@@ -110,7 +110,7 @@ class Lab(ipywidgets.VBox):
         page_width = round(self.width * figures.PIXELS_PER_INCH)
         columns = {"grid_template_columns": "repeat(auto-fit, minmax(min(27em, 100%), 1fr))", "max_width": f"{page_width}px"}
         controls = ipywidgets.GridBox(list(self.controls.values()), layout=columns)
-        self._picture = _Picture(format="png", width=page_width, layout={"max_width": "100%", "height": "auto"})
+        self._picture = _Picture(format="png", width=page_width, layout={"max_width": "100%", "height": "auto", "margin": "0"})
         self._status = ipywidgets.HTML(layout={"max_width": f"{page_width}px", "min_height": "4.2em"})
         super().__init__([controls, self._picture, self._status])
         self._update()
