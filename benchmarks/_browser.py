@@ -47,7 +47,7 @@ class JupyterLab:
         )  # fmt: skip
         self._wait()
 
-    def _wait(self, seconds=40):
+    def _wait(self, seconds=120):
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             try:
@@ -91,6 +91,7 @@ class Page:
 
     def __init__(self, browser, **options):
         self.context = browser.new_context(viewport={"width": 1280, "height": 900}, **options)
+        self.context.set_default_timeout(120_000)  # generous: a busy machine is slow, not broken
         self.page = self.context.new_page()
         self.requests, self.errors = [], []
         self.page.on("request", lambda request: self.requests.append(request.url))
@@ -100,8 +101,8 @@ class Page:
 
     def open(self, address):
         self.page.goto(address)
-        self.page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        self.page.wait_for_selector(".jp-Notebook .jp-Cell")
+        self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         return self.page
 
     def run_cell(self, index=0, picture="img.widget-image"):
@@ -109,7 +110,7 @@ class Page:
         self.page.locator(".jp-Notebook .jp-CodeCell").nth(index).locator(".cm-content").click()
         self.page.keyboard.press("Shift+Enter")
         cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
-        cell.locator(picture).wait_for(timeout=60_000)
+        cell.locator(picture).first.wait_for()
         return cell
 
     def close(self):

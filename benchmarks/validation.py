@@ -33,7 +33,7 @@ def ridge(size, X, y, target, repetitions, share=1):
     """`share`: the peer runs every share-th penalty and its time counts that many times (its cost is one per penalty)."""
 
     def ours():
-        return ridge_path(X, y, ALPHAS, FOLDS).scores
+        return ridge_path(X, y, ALPHAS, cv=10).scores
 
     def peer():
         return grid_search(Ridge(), "alpha", ALPHAS[::share], X, y, "neg_mean_squared_error")
@@ -62,7 +62,7 @@ def lasso(size, X, y, target, repetitions):
     alphas = LassoCV(cv=2).fit(X, y).alphas_  # scikit-learn's own grid
 
     def ours():
-        return lasso_path(X, y, alphas, FOLDS).scores
+        return lasso_path(X, y, alphas, cv=10).scores
 
     def peer(tol=1e-4):
         return LassoCV(alphas=alphas, cv=FOLDS, tol=tol, max_iter=100_000).fit(X, y).mse_path_

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from course_lib._inputs import numeric, positive, whole
+from course_lib._inputs import fraction, generator, numeric, positive, whole
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def corrected_resampled_ttest(differences, n_train, n_test, confidence=0.95):
     0.03, 95% interval [0.0005514, 0.05945], n = 5, p = 0.047
     """
     differences = _sample("differences", differences)
-    n_train, n_test = positive("n_train", n_train, example=80), positive("n_test", n_test, example=20)
+    n_train, n_test = positive("n_train", n_train, example=80, ndim=0), positive("n_test", n_test, example=20, ndim=0)
     return _difference(differences, 1 / len(differences) + n_test / n_train, confidence)
 
 
@@ -95,10 +95,14 @@ def bootstrap_interval(values, statistic=np.mean, *, confidence=0.95, n_resample
     values = numeric("values", values)
     if values.ndim == 0 or len(values) < 2:
         raise ValueError(f"values must hold at least two rows; got shape {values.shape}.")
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     rows = rng.integers(len(values), size=(whole("n_resamples", n_resamples, minimum=100), len(values)))
-    resampled = [statistic(values[drawn]) for drawn in rows]
-    tail = (1 - _fraction("confidence", confidence)) / 2
+    if not callable(statistic):
+        raise TypeError(f"statistic must be a function of an array, such as np.median; got {statistic!r}.")
+    resampled = numeric("statistic", [statistic(values[drawn]) for drawn in rows])
+    if resampled.ndim > 1:
+        raise ValueError(f"statistic must return one number; got shape {resampled.shape[1:]}. Try np.median.")
+    tail = (1 - fraction("confidence", confidence, example=0.95)) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return Interval(float(statistic(values)), float(low), float(high), len(values), confidence)
 
@@ -115,8 +119,8 @@ def seeds_needed(effect, sd, *, power=0.8, alpha=0.05, paired=False):
     (30, 9)
     """
     effect = abs(float(numeric("effect", effect, ndim=0)))
-    effect, sd = positive("effect", effect, example=1.0), positive("sd", sd, example=1.35)
-    _fraction("power", power), _fraction("alpha", alpha)
+    effect, sd = positive("effect", effect, example=1.0), positive("sd", sd, example=1.35, ndim=0)
+    power, alpha = fraction("power", power, example=0.8), fraction("alpha", alpha, example=0.05)
     n = 2
     while _power(2 * n, effect / sd, alpha, paired) < power:  # double, then halve the gap
         n *= 2
@@ -149,7 +153,7 @@ def _difference(differences, variance_factor, confidence):
 
 def _t_interval(values, variance_factor, confidence):
     """Return mean, low, high: mean ± t sqrt(variance_factor) sd, with n - 1 degrees of freedom."""
-    t = _t_quantile(0.5 + _fraction("confidence", confidence) / 2, len(values) - 1)
+    t = _t_quantile(0.5 + fraction("confidence", confidence, example=0.95) / 2, len(values) - 1)
     half = t * np.sqrt(variance_factor) * values.std(ddof=1)
     return float(values.mean()), float(values.mean() - half), float(values.mean() + half)
 
@@ -165,9 +169,3 @@ def _sample(name, values):
     if len(values) < 2:
         raise ValueError(f"{name} must hold at least two values; got {len(values)}. One run says nothing about its spread.")
     return values
-
-
-def _fraction(name, value):
-    if not 0 < value < 1:
-        raise ValueError(f"{name} must lie between 0 and 1; got {value!r}. Try 0.95.")
-    return value

@@ -174,7 +174,7 @@ BAD = {
     "negative step": (lambda: ClosedFormPath(QUADRATIC).losses(-1, 0.1), ValueError, "steps must be 0 or above"),
     "rate": (lambda: ClosedFormPath(QUADRATIC).theta(1, 0.0), ValueError, "learning_rate must be above 0"),
     "momentum": (lambda: ClosedFormPath(QUADRATIC).losses(1, 0.1, 1.0), ValueError, "momentum must be in"),
-    "start": (lambda: ClosedFormPath(QUADRATIC).theta(1, 0.1, start=np.zeros(3)), ValueError, "theta must have 5"),
+    "start": (lambda: ClosedFormPath(QUADRATIC).theta(1, 0.1, start=np.zeros(3)), ValueError, r"start must have shape \(5,\)"),
 }
 
 

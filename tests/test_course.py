@@ -1,7 +1,9 @@
 """The index, the map and README say what is there."""
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks.readme import renewed
@@ -49,3 +51,20 @@ def test_a_missing_or_old_package_is_named_with_its_cure(monkeypatch, found):
     assert [line.what for line in wrong] == ["scikit-learn"]
     assert found in wrong[0].found and "make lab" in wrong[0].mend
     assert "1 thing(s) to mend" in installation.markdown(wrong)
+
+
+def test_the_code_in_readme_runs(capsys):
+    block = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.S)[1]
+    names = {}
+    exec(block, names)
+    assert "95 % interval" in capsys.readouterr().out
+    Z, y, theta = names["Z"], names["y"], names["theta"]
+    best = np.linalg.lstsq(Z, y)[1][0]
+    assert best <= np.sum((y - Z @ theta) ** 2) < 1.01 * best
+
+
+def test_every_link_in_the_prose_leads_somewhere():
+    for page in [*ROOT.glob("*.md"), *ROOT.glob("chapters/**/*.md"), *ROOT.glob("solutions/*/*.md")]:
+        prose = re.sub(r"```.*?```|`[^`\n]*`|\$\$.*?\$\$|\$[^$\n]*\$", "", page.read_text(encoding="utf-8"), flags=re.S)
+        for target in re.findall(r"\]\(([^)#\s]+)", prose):
+            assert "://" in target or (page.parent / target).exists(), f"{page.relative_to(ROOT)}: {target}"

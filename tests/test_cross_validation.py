@@ -147,7 +147,7 @@ def test_nested_is_below_the_best_inner_score_on_noise():
     [
         (lambda: cross_validation(Ridge, X, y), TypeError, "estimator must be an object"),
         (lambda: cross_validation("ridge", X, y), TypeError, "estimator must be an object"),
-        (lambda: cross_validation(Ridge(), X, y[:-1]), ValueError, "same number of rows; got 442 and 441"),
+        (lambda: cross_validation(Ridge(), X, y[:-1]), ValueError, "y must have one entry for each of the 442 rows of X; got 441"),
         (lambda: cross_validation(Ridge(), X, np.where(y > 300, np.nan, y)), ValueError, "y has .* NaN"),
         (lambda: cross_validation(Ridge(), np.full_like(X, np.nan), y), ValueError, "X contains NaN"),
         (lambda: cross_validation(Ridge(), X[:0], y[:0]), ValueError, "no rows"),

@@ -12,7 +12,7 @@ from sklearn.linear_model import Lasso, LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from course_lib.descent import DivergenceError, descend, gradient_descent
+from course_lib.descent import ClosedFormPath, DivergenceError, descend, gradient_descent
 from course_lib.descent.methods import METHODS
 from course_lib.objectives import L1, L2, LogisticLoss, MeanSquaredError, TwoLayerNetwork
 from course_lib.schedules import cosine, restarts, step_decay, warm_up
@@ -375,3 +375,25 @@ def test_importing_the_floor_loads_nothing_heavy():
         "print([m for m in ('sklearn', 'torch', 'pandas', 'numba', 'scipy', 'matplotlib') if m in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("share, stable", [(0.9999, True), (1.0, True), (1.0001, False), (1.01, False), (3.0, False)])
+def test_it_diverges_above_two_over_l_and_not_below(share, stable):
+    """Just above 2 / L the loss first falls, and may end below its start: its rise betrays the rate."""
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(50, 4)), rng.normal(size=50)
+    rate = share * 2 / MeanSquaredError(X, y).lipschitz
+    if stable:
+        assert np.isfinite(gradient_descent(X, y, rate)).all()
+    else:
+        with pytest.raises(DivergenceError, match="diverged: seen at step .* largest stable rate"):
+            gradient_descent(X, y, rate)
+
+
+@pytest.mark.filterwarnings("error")
+def test_data_of_any_scale_warn_of_nothing():
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(50, 4)), rng.normal(size=50)
+    for scale in (1e-200, 1e-160, 1e-12, 1e-3):
+        assert np.isfinite(gradient_descent(scale * X, y, num_iterations=10)).all()
+    assert ClosedFormPath(MeanSquaredError(np.zeros((5, 2)), np.ones(5))).largest_stable_rate == np.inf

@@ -51,14 +51,17 @@ def setup(torch):
 def lab(torch):
     """Open JupyterLab on the index; without a browser Jupyter prints the address to visit."""
     setup(torch)
-    print("Opening JupyterLab on chapters/index.ipynb. Stop it here with Ctrl-C.", flush=True)
+    print("JupyterLab opens chapters/index.ipynb in your browser; if none opens, visit the address below. "
+          "Stop it here with Ctrl-C.", flush=True)
     command = [python(), "-m", "jupyterlab", "--config=tools/jupyter_server_config.py"]
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         command.append("--allow-root")
-    try:
-        return subprocess.run(command, cwd=ROOT).returncode
-    except KeyboardInterrupt:
-        return 0
+    server = subprocess.Popen(command, cwd=ROOT)
+    while True:
+        try:
+            return server.wait()
+        except KeyboardInterrupt:  # Ctrl-C reaches Jupyter as well, which stops its kernels and ends
+            pass
 
 
 def _create_environment():
@@ -74,7 +77,7 @@ def _install_torch(torch):
     if torch == "none":
         return
     if torch == "gpu" or platform.system() != "Linux":
-        _pip("install", TORCH)
+        _pip("install", TORCH.replace("==", "==="))  # "==" would be content with an installed 2.13.0+cpu
         return
     # --no-deps: that index lacks some of torch's own needs; step 3 brings them from PyPI.
     source = ["--index-url", CPU_INDEX, "--timeout", "15", "--retries", "1"]

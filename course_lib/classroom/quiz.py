@@ -5,6 +5,10 @@ import html
 import ipywidgets
 
 
+# ipywidgets cuts the text of a button that is longer than the page is wide.
+_WRAP = "<style>.course-choice { white-space: normal; text-align: left; line-height: 1.4; padding: 5px 10px; flex-shrink: 0 }</style>"
+
+
 class Question(ipywidgets.VBox):
     """A multiple-choice question; show it as the last expression of a cell.
 
@@ -27,9 +31,10 @@ class Question(ipywidgets.VBox):
         layout = {"width": "auto", "height": "auto", "max_width": "100%", "align_self": "flex-start"}
         self.buttons = {choice: ipywidgets.Button(description=choice, layout=layout) for choice in replies}
         for button in self.buttons.values():
+            button.add_class("course-choice")
             button.on_click(self._answer)
         self._status = ipywidgets.HTML()
-        super().__init__([ipywidgets.HTML(f"<b>{html.escape(question)}</b>"), *self.buttons.values(), self._status])
+        super().__init__([ipywidgets.HTML(f"{_WRAP}<b>{html.escape(question)}</b>"), *self.buttons.values(), self._status])
 
     def _answer(self, button):
         self.answered = button.description

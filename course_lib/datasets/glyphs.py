@@ -4,7 +4,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from course_lib._inputs import not_negative, one_of, whole
+from course_lib._inputs import generator, not_negative, one_of, whole
 from course_lib.datasets._dataset import Dataset
 
 SIZE = 28
@@ -34,10 +34,10 @@ def make_glyphs(n_samples=2000, classes="digits", fonts="train", random_state=No
     Origin: drawn by course_lib. The fonts ship with Matplotlib: DejaVu (Bitstream Vera licence), STIX (SIL OFL 1.1),
     Computer Modern as BaKoMa TrueType (BaKoMa licence); all allow pictures made with them. The images are CC0.
     """
-    n_samples, noise = whole("n_samples", n_samples), not_negative("noise", noise, example="0.1")
+    n_samples, noise = whole("n_samples", n_samples), not_negative("noise", noise, example="0.1", ndim=0)
     names = _FONTS[one_of("fonts", fonts, tuple(_FONTS))]
     characters = _characters(classes)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     y = rng.permutation(np.arange(n_samples) % len(characters))
     font = rng.integers(len(names), size=n_samples)
     inverse, offset = _random_maps(rng, n_samples)

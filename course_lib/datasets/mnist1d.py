@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from course_lib._inputs import whole
+from course_lib._inputs import generator, whole
 from course_lib.datasets._dataset import Dataset
 
 # The ten templates of MNIST-1D (Greydanus and Kobak, Apache-2.0): the outline of each digit, drawn as a curve.
@@ -32,7 +32,7 @@ def make_mnist1d(n_samples=5000, random_state=None):
     Origin: S. Greydanus, D. Kobak, "Scaling Down Deep Learning with MNIST-1D", 2020. Licence: Apache-2.0.
     """
     n_samples = whole("n_samples", n_samples, minimum=10)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     y = rng.permutation(np.arange(n_samples) % 10)
     X = np.empty((n_samples, _LENGTH))
     for rows in np.array_split(np.arange(n_samples), -(-n_samples // 10_000)):  # blocks keep the memory small

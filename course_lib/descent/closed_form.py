@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from .._inputs import numeric, positive
+from .._inputs import fraction, numeric, positive
+from ..objectives._base import Objective
 
 
 class ClosedFormPath:
@@ -29,7 +30,7 @@ class ClosedFormPath:
     """
 
     def __init__(self, objective):
-        if not getattr(objective, "is_quadratic", False):
+        if not isinstance(objective, Objective) or not objective.is_quadratic:
             raise TypeError("objective must be quadratic: MeanSquaredError without penalty or with L2. Otherwise use descend.")
         if np.ndim(getattr(objective.penalty, "alpha", 0.0)):
             raise ValueError("objective must have one alpha, a number; got an array of them. Make one path for each.")
@@ -42,8 +43,9 @@ class ClosedFormPath:
 
     @property
     def largest_stable_rate(self):
-        """2 / l_max for plain descent; with momentum mu the bound is (1 + mu) times as large."""
-        return float(2 / self._quadratic.eigenvalues[-1])
+        """2 / l_max for plain descent; with momentum mu the bound is (1 + mu) times as large. Infinite if X is zero."""
+        largest = float(self._quadratic.eigenvalues[-1])
+        return 2 / largest if largest else np.inf
 
     def theta(self, steps, learning_rate, momentum=0.0, start=None):
         """Return theta after `steps`, shape R + S + (n,)."""
@@ -64,7 +66,7 @@ class ClosedFormPath:
             # (1 - rate l)^(2 t) with t = far + near: one matrix product sums over l for all t
             far, index = _far_and_near(steps)
             log = (excess > 0) * np.log(np.maximum((1 - rate * eigenvalues) ** 2, 1e-120))
-            table = (excess * _power(log, far)) @ np.swapaxes(_power(log, NEAR), -1, -2)
+            table = (excess * _power(log, far)) @ _power(log, NEAR).mT
             table += self._quadratic.minimum
             return table.reshape(*table.shape[:-2], -1).take(index, axis=-1)
 
@@ -72,12 +74,15 @@ class ClosedFormPath:
         """Return the gradient at the start along each eigenvector, (n,)."""
         if start is None:
             return -self._quadratic.slope_along
-        return self._quadratic.gradient(numeric("start", start, ndim=1)) @ self._quadratic.eigenvectors
+        start, n = numeric("start", start, ndim=1), self._quadratic.n_parameters
+        if len(start) != n:
+            raise ValueError(f"start must have shape ({n},); got {start.shape}. Try np.zeros({n}).")
+        return self._quadratic.gradient(start) @ self._quadratic.eigenvectors
 
     def _moved(self, steps, rate, momentum):
         """Return p_t(l), shape R + S + (n,): how far descent has gone per unit of slope."""
         eigenvalues = self._quadratic.eigenvalues
-        if below_one("momentum", momentum):
+        if fraction("momentum", momentum, example=0.9, zero=True):
             rate = rate.reshape(rate.shape[:-2] + (1,) * (steps.ndim + 1))
             return _momentum_moves(rate, eigenvalues, momentum, steps[..., None])
         # first `far` steps, which leave the share 1 - l p of the slope, then `near` more
@@ -145,9 +150,3 @@ def _rate(learning_rate):
     """Shape R to R + (1, 1): a step and an eigenvalue axis follow."""
     return np.asarray(positive("learning_rate", learning_rate, example="0.1"))[..., None, None]
 
-
-def below_one(name, value):
-    """Return `value`; raise unless it is a number in [0, 1)."""
-    if not 0 <= value < 1:
-        raise ValueError(f"{name} must be in [0, 1); got {value!r}. Try 0.9.")
-    return value

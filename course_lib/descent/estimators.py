@@ -2,11 +2,10 @@
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _num_samples, check_is_fitted, validate_data
 
-from .._inputs import one_of
+from .._inputs import not_negative, one_of, positive, random_numbers
 from ..objectives import L1, L2, LogisticLoss, MeanSquaredError, cross_entropy, sigmoid
 from .errors import DivergenceError
 from .loop import descend
@@ -38,12 +37,14 @@ class _GDEstimator(BaseEstimator):
 
     def _descend(self, make_objective, X, targets):
         """Descend once for each target; keep the paths and return coefficients (k, n) and intercepts (k,)."""
-        one_of("penalty", self.penalty, (None, "l1", "l2"))
-        penalty = {None: None, "l1": L1, "l2": L2}[self.penalty]
-        seed = check_random_state(self.random_state).randint(2**31)
+        penalty = {None: None, "l1": L1, "l2": L2}[one_of("penalty", self.penalty, (None, "l1", "l2"))]
+        alpha = not_negative("alpha", self.alpha, example="0.1", ndim=0)
+        if self.learning_rate is not None and not callable(self.learning_rate):
+            positive("learning_rate", self.learning_rate, example="0.1", ndim=0)
+        seed = random_numbers(self.random_state).randint(2**31)
         self.paths_ = []
         for y in targets:
-            objective = make_objective(X, y, penalty=penalty and penalty(self.alpha), intercept=self.fit_intercept)
+            objective = make_objective(X, y, penalty=penalty and penalty(alpha), intercept=self.fit_intercept)
             self.paths_.append(self._one_path(objective, seed))
         self.n_iter_ = int(max(path.steps for path in self.paths_))
         thetas = np.stack([path.theta for path in self.paths_])
@@ -60,6 +61,15 @@ class _GDEstimator(BaseEstimator):
         return path
 
 
+def _checked(estimator, X, y, **options):
+    """Return X and y as scikit-learn checks them; of rows that do not agree its own message names no argument."""
+    if hasattr(y, "__array__") or hasattr(y, "__len__"):
+        rows = _num_samples(X), _num_samples(y)
+        if rows[0] != rows[1]:
+            raise ValueError(f"X and y must have the same number of rows; got {rows[0]} and {rows[1]}.")
+    return validate_data(estimator, X, y, dtype=float, **options)
+
+
 class GDRegressor(RegressorMixin, _GDEstimator):
     """Linear regression by gradient descent. `coef_` (n,), `intercept_` a number.
 
@@ -72,7 +82,7 @@ class GDRegressor(RegressorMixin, _GDEstimator):
     __doc__ += _GDEstimator.__doc__.partition("\n")[2]
 
     def fit(self, X, y):
-        X, y = validate_data(self, X, y, y_numeric=True, dtype=float)
+        X, y = _checked(self, X, y, y_numeric=True)
         coefficients, intercepts = self._descend(MeanSquaredError, X, [y])
         self.coef_, self.intercept_ = coefficients[0], float(intercepts[0])
         return self
@@ -91,7 +101,7 @@ class GDClassifier(ClassifierMixin, _GDEstimator):
     __doc__ += _GDEstimator.__doc__.partition("\n")[2]
 
     def fit(self, X, y):
-        X, y = validate_data(self, X, y, dtype=float)
+        X, y = _checked(self, X, y)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
         if len(self.classes_) < 2:

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .._inputs import not_negative, numeric, one_of, positive, whole
-from .closed_form import below_one
+from .._inputs import fraction, generator, not_negative, numeric, one_of, positive, whole
+from ..objectives._base import Objective
 from .methods import METHODS, PROXIMAL
 from .path import Path
 
@@ -35,11 +35,13 @@ def descend(objective, start, learning_rate=0.1, *, num_iterations=1000, method=
     >>> path.theta.shape, path.stopped.tolist()
     ((2, 1), ['num_iterations', 'diverged'])
     """
+    if not isinstance(objective, Objective):
+        raise TypeError(f"objective must be one of course_lib.objectives, such as MeanSquaredError(X, y); got {objective!r}.")
     num_iterations = whole("num_iterations", num_iterations, minimum=0)
     tolerance = not_negative("tolerance", tolerance, example="1e-8")
     step = METHODS[one_of("method", method, tuple(METHODS))]
     decay = _weight_decay(weight_decay, method) * objective.penalised
-    state = {"momentum": below_one("momentum", momentum), "decay": decay}
+    state = {"momentum": fraction("momentum", momentum, example=0.9, zero=True), "decay": decay}
     rates = _rates(learning_rate, num_iterations)
     theta, rates, single = _runs(objective, start, rates)
     batches = _minibatches(objective, batch_size, random_state)
@@ -121,8 +123,11 @@ def _rates(learning_rate, num_iterations):
         return np.broadcast_to(rate, (num_iterations, *rate.shape))
     if num_iterations == 0:
         return np.empty(0)
-    rates = np.array([learning_rate(t) for t in range(num_iterations)], dtype=float)
-    return not_negative("learning_rate", rates, example="a schedule such as cosine(0.1, 1000)")
+    rates = [learning_rate(t) for t in range(num_iterations)]
+    rates = not_negative("learning_rate", rates, example="a schedule such as cosine(0.1, 1000)")
+    if rates.ndim > 2:
+        raise ValueError(f"learning_rate must give a number or shape (k,) at each step; got shape {rates.shape[1:]}.")
+    return rates
 
 
 def _minibatches(objective, batch_size, random_state):
@@ -132,7 +137,7 @@ def _minibatches(objective, batch_size, random_state):
     m, size = len(objective.y), whole("batch_size", batch_size)
     if size > m:
         raise ValueError(f"batch_size must be at most the number of rows, {m}; got {size}. Use None for all rows.")
-    return _epochs(objective, m, size, np.random.default_rng(random_state))
+    return _epochs(objective, m, size, generator(random_state))
 
 
 def _epochs(objective, m, size, rng):

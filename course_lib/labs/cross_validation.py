@@ -272,12 +272,12 @@ def _jitter(n):
 
 # --- Leakage: features chosen outside the folds, on labels that are pure noise ---------------------------------------
 
-N_SAMPLES, MOST_FEATURES, N_FOLDS = 80, 2000, 5
+N_SAMPLES, MOST_FEATURES, N_FOLDS, N_TABLES = 80, 2000, 5, 20
 FEATURE_COUNTS = np.unique(np.geomspace(20, MOST_FEATURES, 13).round().astype(int))
 OUTSIDE, INSIDE = "outside the folds", "inside the folds"
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=N_TABLES)
 def noise(seed):
     """Return X, y, the test rows of each fold, and class means on the training rows of each fold and, last, on all rows.
 
@@ -328,15 +328,17 @@ class LeakageLab(Lab):
 
     def make_controls(self):
         return {
-            "selection": ipywidgets.ToggleButtons(options=[OUTSIDE, INSIDE], description="selection"),
+            "selection": ipywidgets.Dropdown(options=[OUTSIDE, INSIDE], description="selection"),
             "n_features": ipywidgets.SelectionSlider(options=[(str(p), int(p)) for p in FEATURE_COUNTS], value=MOST_FEATURES, description="features of noise"),
             "n_selected": ipywidgets.IntSlider(20, min=1, max=20, description="features selected"),
-            "seed": ipywidgets.IntSlider(0, min=0, max=19, description="another table"),
+            "seed": ipywidgets.IntSlider(0, min=0, max=N_TABLES - 1, description="another table"),
         }
 
     compute = staticmethod(leakage)
 
     def build(self, fig):
+        for seed in range(N_TABLES):
+            noise(seed)  # 160,000 random numbers each: made now, not while somebody moves the slider
         left, right = fig.subplots(1, 2)
         left.set(xlim=(-1.05, 1.05), ylim=(-0.5, 1.5), yticks=[0, 1], yticklabels=["class 0", "class 1"], xticks=[-0.5, 0.5], xticklabels=["← votes for 0", "votes for 1 →"], title="Each tested row: where its vote falls")
         right.set(xlim=(20, MOST_FEATURES), ylim=(0.3, 1.02), xscale="log", xlabel="features of pure noise", ylabel="accuracy", title="Accuracy in cross-validation")

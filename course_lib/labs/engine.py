@@ -77,8 +77,10 @@ class Lab(ipywidgets.VBox):
     ipywidgets' Image has no alt text. Its `tooltip` becomes the `title` of the `<img>`, which browsers take as its
     name where `alt` is missing; it is sent with each picture, in the same message. The sentence below the picture
     is a live region (`role="status"`), so it is read aloud after each move, with labels and values of all controls:
-    a slider of ipywidgets announces no label, and the exponent instead of the value on a logarithmic scale. Where no kernel runs (a stored notebook, an
-    export), the output also holds the picture as `<img alt=...>`.
+    a slider of ipywidgets has no name, and announces the exponent instead of the value on a logarithmic scale. Under
+    `make lab` it has both (`tools/labextensions/accessible-widgets`). Use sliders, drop-down lists and checkboxes: of
+    toggle buttons nobody hears which is on. Where no kernel runs (a stored notebook, an export), the output also
+    holds the picture as `<img alt=...>`.
     """
 
     title = ""
@@ -108,7 +110,7 @@ class Lab(ipywidgets.VBox):
         page_width = round(self.width * figures.PIXELS_PER_INCH)
         columns = {"grid_template_columns": "repeat(auto-fit, minmax(min(27em, 100%), 1fr))", "max_width": f"{page_width}px"}
         controls = ipywidgets.GridBox(list(self.controls.values()), layout=columns)
-        self._picture = _Picture(format="png", width=page_width, layout={"max_width": "100%", "height": "auto"})
+        self._picture = _Picture(format="png", width=page_width, layout={"max_width": "100%", "height": "auto", "margin": "0"})
         self._status = ipywidgets.HTML(layout={"max_width": f"{page_width}px", "min_height": "4.2em"})
         super().__init__([controls, self._picture, self._status])
         self._update()

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 
-from .._inputs import matrix_and_target
+from .._inputs import matrix_and_target, real
 from .penalties import L1, L2
 
 
@@ -60,7 +60,8 @@ class Objective:
         return np.where(self.penalised == 1, self.penalty.proximal(theta, rate), theta)
 
     def checked(self, theta):
-        theta = np.asarray(theta, dtype=float)
+        """Return theta as floats; NaN and infinity pass, so that a path that diverges can be looked at."""
+        theta = real("theta", theta)
         if theta.shape[-1:] != (self.n_parameters,):
             raise ValueError(f"theta must have {self.n_parameters} entries on its last axis; got shape {theta.shape}.")
         return theta
@@ -69,7 +70,12 @@ class Objective:
         """Return the same objective on the given rows of the data only: what one minibatch step sees."""
         part = copy.copy(self)
         vars(part).pop("lipschitz", None)
-        part.X, part.y = self.X[rows], self.y[rows]
+        try:
+            part.X, part.y = self.X[rows], self.y[rows]
+        except IndexError:
+            raise ValueError(f"rows must be row numbers from 0 to {len(self.y) - 1}, a mask or a slice; got {rows!r}.") from None
+        if len(part.y) == 0:
+            raise ValueError(f"rows must name at least one of the {len(self.y)} rows; got {rows!r}.")
         return part
 
 

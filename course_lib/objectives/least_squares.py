@@ -7,7 +7,7 @@ import numpy as np
 from ._base import LinearObjective, Objective
 from .penalties import L1
 
-EPS = np.finfo(float).eps
+EPS, TINY = np.finfo(float).eps, np.finfo(float).tiny
 
 
 class MeanSquaredError(LinearObjective):
@@ -67,7 +67,7 @@ class Quadratic(Objective):
         self.slope = (2 / m) * (objective.X.T @ objective.y)  # gradient = H theta - slope
         eigenvalues, self.eigenvectors = np.linalg.eigh(self.H)
         self.eigenvalues = np.maximum(eigenvalues, 0.0)  # rounding can leave -1e-17
-        curved = eigenvalues > eigenvalues[..., -1:] * (len(self.slope) * EPS)
+        curved = eigenvalues > np.maximum(eigenvalues[..., -1:] * (len(self.slope) * EPS), TINY)
         # 1 / eigenvalue, and 0 for a direction without curvature (a duplicated column): theta* is the shortest
         self.inverse = curved / np.where(curved, eigenvalues, 1.0)
         self.slope_along = self.slope @ self.eigenvectors

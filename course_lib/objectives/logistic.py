@@ -4,13 +4,13 @@ import functools
 
 import numpy as np
 
-from .._inputs import two_classes
+from .._inputs import real, two_classes
 from ._base import LinearObjective
 
 
 def sigmoid(z):
     """Return 1 / (1 + exp(-z)) (B appendix, formula 5) without overflow: exp is only taken of -|z|."""
-    z = np.asarray(z, dtype=float)
+    z = real("z", z)
     small = np.exp(-np.abs(z))
     return np.where(z >= 0, 1.0, small) / (1.0 + small)
 
@@ -25,7 +25,7 @@ def cross_entropy(y, z):
     >>> cross_entropy(0.0, np.array([40.0, -40.0, 1000.0]))
     array([4.00000000e+01, 4.24835426e-18, 1.00000000e+03])
     """
-    wrong_way = (1 - 2 * np.asarray(y, dtype=float)) * z  # how far the logit points away from a label of 0 or 1
+    wrong_way = (1 - 2 * real("y", y)) * real("z", z)  # how far the logit points away from a label of 0 or 1
     return np.maximum(wrong_way, 0.0) + np.log1p(np.exp(-np.abs(wrong_way)))
 
 

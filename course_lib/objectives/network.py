@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .._inputs import one_of, two_classes, whole
+from .._inputs import generator, numeric, one_of, two_classes, whole
 from ._base import Objective
 from .logistic import cross_entropy, sigmoid
 
@@ -28,10 +28,13 @@ class TwoLayerNetwork(Objective):
         self.penalised = np.concatenate([one(hidden * d), zero(hidden), one(hidden), zero(1)])
 
     def initial(self, rng):
-        """Draw a start, shape (n_parameters,): weights uniform with variance 1 / inputs, biases zero."""
+        """Draw a start, shape (n_parameters,): weights uniform with variance 1 / inputs, biases zero.
+
+        rng: a numpy Generator, or the seed of one.
+        """
         d, h = self.X.shape[1], self.hidden
         width = np.sqrt(3 / np.concatenate([np.full(h * d + h, d), np.full(h + 1, h)]))
-        return rng.uniform(-width, width) * self.penalised
+        return generator(rng, "rng").uniform(-width, width) * self.penalised
 
     def unpack(self, theta):
         """Return W1 (..., hidden, d), b1 (..., hidden), W2 (..., hidden), b2 (..., 1)."""
@@ -41,7 +44,10 @@ class TwoLayerNetwork(Objective):
 
     def predict(self, theta, X):
         """Return the outputs f(x; theta) for the rows of X: theta (..., n) -> (..., rows)."""
-        return self._forward(self.checked(theta), np.asarray(X, dtype=float))[0]
+        X, d = numeric("X", X, ndim=2), self.X.shape[1]
+        if X.shape[1] != d:
+            raise ValueError(f"X must have {d} columns, as in training; got shape {X.shape}.")
+        return self._forward(self.checked(theta), X)[0]
 
     def _forward(self, theta, X):
         W1, b1, W2, b2 = self.unpack(theta)

@@ -15,7 +15,7 @@ class L1:
     """
 
     def __init__(self, alpha):
-        self.alpha = not_negative("alpha", alpha, example="0.1")
+        self.alpha = _checked(alpha)
 
     def value(self, theta):
         return self.alpha * np.abs(theta).sum(-1)
@@ -50,7 +50,7 @@ class L2:
     """
 
     def __init__(self, alpha):
-        self.alpha = not_negative("alpha", alpha, example="0.1")
+        self.alpha = _checked(alpha)
 
     def value(self, theta):
         return self.alpha * (theta**2).sum(-1)
@@ -69,6 +69,13 @@ class L2:
 def soft_threshold(values, width):
     """Move `values` towards zero by `width`, and to zero those that are nearer than that."""
     return values - np.clip(values, -width, width)
+
+
+def _checked(alpha):
+    alpha = not_negative("alpha", alpha, example="0.1")
+    if np.ndim(alpha) > 1:
+        raise ValueError(f"alpha must be a number or have shape (k,); got shape {alpha.shape}. Use .ravel().")
+    return alpha
 
 
 def _column(alpha):

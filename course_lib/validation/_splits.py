@@ -11,7 +11,7 @@ def splitter(cv, *, classifier=False):
     """Return `cv`, or for a number of folds `KFold(cv)` (for a classifier `StratifiedKFold(cv)`), not shuffled."""
     if isinstance(cv, (int, np.integer)) and not isinstance(cv, bool):
         return (StratifiedKFold if classifier else KFold)(cv)
-    if not isinstance(cv, str) and (hasattr(cv, "split") or hasattr(cv, "__iter__")):
+    if not isinstance(cv, (str, type)) and (hasattr(cv, "split") or hasattr(cv, "__iter__")):
         return cv
     raise TypeError(f"cv must be a number of folds, a splitter such as KFold(5), or pairs (train, test); got {cv!r}.")
 
@@ -21,8 +21,8 @@ def folds(cv, X, y, groups=None, *, classifier=False):
     cv = splitter(cv, classifier=classifier)
     if isinstance(cv, Splitter):
         return list(cv.split(X, y, groups))  # ours need no check
-    pairs = [(_rows(train), _rows(test)) for train, test in (cv.split(X, y, groups) if hasattr(cv, "split") else cv)]
-    n = number_of_rows(X)
+    pairs = [_pair(pair) for pair in (cv.split(X, y, groups) if hasattr(cv, "split") else cv)]
+    n = number_of_rows("X", X)
     for i, (train, test) in enumerate(pairs):
         if min(len(train), len(test)) == 0:
             raise ValueError(f"cv: fold {i} has {len(train)} rows to train and {len(test)} to test. Each side needs at least one.")
@@ -45,6 +45,14 @@ def _each_row_once(n, train, test):
     seen = np.zeros(n, dtype=bool)
     seen[train] = seen[test] = True
     return len(train) + len(test) == n and bool(seen.all())
+
+
+def _pair(pair):
+    try:
+        train, test = pair
+    except (TypeError, ValueError):
+        raise TypeError(f"cv must give pairs (train, test) of row numbers; got {pair!r}. Try cv=5.") from None
+    return _rows(train), _rows(test)
 
 
 def _rows(rows):

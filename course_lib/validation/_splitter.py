@@ -34,16 +34,13 @@ class FoldSplitter(Splitter):
         Raises ValueError or TypeError, before the first fold, for data that cannot be split so.
         """
         tests = self.tests(X, y, groups)
-        return ((all_but(test, number_of_rows(X)), test) for test in tests)
+        return ((all_but(test, number_of_rows("X", X)), test) for test in tests)
 
     def tests(self, X, y=None, groups=None):
         """Return the test rows of each fold alone, a list of arrays."""
-        n = number_of_rows(X)
+        n = rows_that_agree(X, y, groups)
         if self.n_splits > n:
             raise ValueError(f"n_splits={self.n_splits} is more than the {n} rows of X. Use n_splits={n} or less.")
-        for name, column in (("y", y), ("groups", groups)):
-            if column is not None and number_of_rows(column) != n:
-                raise ValueError(f"{name} must have one entry for each of the {n} rows of X; got {number_of_rows(column)}.")
         test_fold = self._test_fold(n, y, groups)
         return [np.flatnonzero(test_fold == fold) for fold in range(self.n_splits)]
 
@@ -59,24 +56,30 @@ def all_but(test, n):
     return np.flatnonzero(others)
 
 
-def number_of_rows(X):
+def number_of_rows(name, values):
     """Return how many rows an array, table, sparse matrix or list has."""
-    shape = getattr(X, "shape", None)
-    if shape == () or (shape is None and not hasattr(X, "__len__")):
-        raise TypeError(f"Expected an array, a table or a list with one entry for each row; got {X!r}.")
-    n = shape[0] if shape else len(X)
+    shape = getattr(values, "shape", None)
+    if shape == () or (shape is None and not hasattr(values, "__len__")):
+        raise TypeError(f"{name} must be an array, a table or a list with one entry for each row; got {values!r}.")
+    n = shape[0] if shape else len(values)
     if n == 0:
-        raise ValueError("There are no rows to split. Pass at least two.")
+        raise ValueError(f"{name} has no rows. Pass at least two.")
     return n
 
 
-def random_numbers(random_state):
-    """Return the `RandomState` that scikit-learn draws from for the same number.
+def rows_that_agree(X, y=None, groups=None):
+    """Return the number of rows of X; raise if y or groups have another."""
+    n = number_of_rows("X", X)
+    for name, column in (("y", y), ("groups", groups)):
+        if column is not None and number_of_rows(name, column) != n:
+            raise ValueError(f"{name} must have one entry for each of the {n} rows of X; got {number_of_rows(name, column)}.")
+    return n
 
-    None gives a fresh one: other folds on each call. A `RandomState` is used as it stands, so it moves on.
-    """
-    if random_state is None or isinstance(random_state, (int, np.integer)):
-        return np.random.RandomState(random_state)
-    if isinstance(random_state, np.random.RandomState):
-        return random_state
-    raise TypeError(f"random_state must be None, a whole number or a numpy RandomState; got {random_state!r}. Try 0.")
+
+def distinct(name, labels, **options):
+    """Return `np.unique` of the labels; raise if they cannot be put in order."""
+    try:
+        return np.unique(labels, **options)
+    except TypeError:
+        kinds = sorted({type(label).__name__ for label in np.ravel(labels)})
+        raise TypeError(f"{name} must hold labels of one kind and no gaps; got {', '.join(kinds)}. Fill or drop the gaps.") from None

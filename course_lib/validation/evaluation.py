@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from course_lib._inputs import numeric
 from course_lib.statistics import corrected_resampled_ttest
 from course_lib.validation import _splits
-from course_lib.validation._splitter import number_of_rows
+from course_lib.validation._splitter import distinct, number_of_rows, rows_that_agree
 
 
 @dataclass(frozen=True)
@@ -29,13 +30,19 @@ class CrossValidation:
     @property
     def std(self):
         """Standard deviation of the folds (divided by k - 1): how much one split alone would mislead."""
+        self._need_two_folds()
         return float(self.scores.std(ddof=1))
 
     @property
     def interval(self):
         """(low, high): 95 % for the mean, corrected for the training rows that folds share (Nadeau and Bengio)."""
+        self._need_two_folds()
         corrected = corrected_resampled_ttest(self.scores, self.n_train, self.n_test)
         return corrected.low, corrected.high
+
+    def _need_two_folds(self):
+        if len(self.scores) < 2:
+            raise ValueError("scores has one fold only, and one fold has no spread. Use cv=5.")
 
     def __str__(self):
         low, high = self.interval
@@ -92,12 +99,16 @@ def check_task(estimator, X, y, scoring):
     """Return the scoring to use; raise if estimator, X and y cannot be scored together."""
     if not hasattr(estimator, "fit") or isinstance(estimator, type):
         raise TypeError(f"estimator must be an object with a fit method, such as Ridge(); got {estimator!r}.")
-    if number_of_rows(X) != number_of_rows(y):
-        raise ValueError(f"X and y must have the same number of rows; got {number_of_rows(X)} and {number_of_rows(y)}.")
+    if scoring is not None and not isinstance(scoring, str) and not callable(scoring):
+        raise TypeError(f"scoring must be one name or function; got {scoring!r}. Try 'r2'.")
+    number_of_rows("y", y)
+    rows_that_agree(X, y)
     labels = np.asarray(y)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ValueError(f"y has {(~np.isfinite(labels)).sum()} NaN or infinite value(s). Drop these rows first.")
-    if is_classifier(estimator) and len(np.unique(labels)) < 2:
+    if is_regressor(estimator):
+        numeric("y", y)
+    elif is_classifier(estimator) and len(distinct("y", labels)) < 2:
         raise ValueError(f"y has one class only ({labels.flat[0]!r}). A classifier needs rows of two or more.")
     return scoring or ("accuracy" if is_classifier(estimator) else "neg_mean_squared_error")
 
@@ -106,6 +117,12 @@ def is_classifier(estimator):
     from sklearn.base import is_classifier
 
     return is_classifier(estimator)
+
+
+def is_regressor(estimator):
+    from sklearn.base import is_regressor
+
+    return is_regressor(estimator)
 
 
 def finite(scores):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from course_lib.validation._splitter import FoldSplitter, random_numbers
+from course_lib._inputs import random_numbers
+from course_lib.validation._splitter import FoldSplitter, distinct
 
 
 class GroupKFold(FoldSplitter):
@@ -26,7 +27,7 @@ class GroupKFold(FoldSplitter):
             raise ValueError(f"groups must have shape (n,); got {groups.shape}. Use one name for each row.")
         if groups.dtype.kind == "f" and not np.isfinite(groups).all():
             raise ValueError("groups has NaN or infinite values. Give each of these rows a group of its own.")
-        _, group_of_row, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        _, group_of_row, sizes = distinct("groups", groups, return_inverse=True, return_counts=True)
         if self.n_splits > len(sizes):
             raise ValueError(f"n_splits={self.n_splits} is more than the {len(sizes)} groups. Use n_splits={len(sizes)} or less.")
         fold_of_group = self._deal(len(sizes)) if self.shuffle else self._balance(sizes)

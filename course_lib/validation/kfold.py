@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from course_lib.validation._splitter import FoldSplitter, random_numbers
+from course_lib._inputs import random_numbers
+from course_lib.validation._splitter import FoldSplitter
 
 
 class KFold(FoldSplitter):

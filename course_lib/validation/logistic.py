@@ -45,6 +45,8 @@ def logistic_path(X, y, Cs, cv=10, *, groups=None, standardize=False):
     X, y = matrix_and_target(X, y)
     y = two_classes(y.ravel())
     Cs = np.atleast_1d(positive("Cs", Cs, example="np.logspace(-3, 3, 100)"))
+    if Cs.ndim != 1:
+        raise ValueError(f"Cs must have shape (n_Cs,); got {Cs.shape}. Use .ravel().")
     splits = _splits.folds(cv, X, y, groups, classifier=True)
     for i, (train, _) in enumerate(splits):
         if np.ptp(y[train]) == 0:

@@ -39,6 +39,8 @@ def nested_cross_validation(estimator, param_grid, X, y, *, inner=5, outer=5, sc
     scoring = check_task(estimator, X, y, scoring)
     classifier = is_classifier(estimator)
     pairs = _splits.folds(outer, X, y, groups, classifier=classifier)
+    if not (isinstance(inner, (int, np.integer)) or hasattr(inner, "split")):
+        raise TypeError(f"inner must be a number of folds or a splitter such as KFold(5), to divide each outer fold; got {inner!r}.")
     search = GridSearchCV(estimator, param_grid, cv=_splits.splitter(inner, classifier=classifier), scoring=scoring, error_score="raise")
     results = Parallel(n_jobs=n_jobs)(delayed(_choose_and_score)(search, X, y, groups, *pair) for pair in pairs)
     scores, params, inner_scores = zip(*results, strict=True)

@@ -1,7 +1,7 @@
 """Repeated k-fold: the same with other shuffles, to see how much the division itself matters."""
 
-from course_lib._inputs import whole
-from course_lib.validation._splitter import Splitter, random_numbers
+from course_lib._inputs import random_numbers, whole
+from course_lib.validation._splitter import Splitter
 from course_lib.validation.kfold import KFold
 from course_lib.validation.stratified import StratifiedKFold
 
@@ -24,7 +24,7 @@ class RepeatedKFold(Splitter):
         """Yield (train, test) for each fold of each repeat: two arrays of row numbers in ascending order."""
         rng = random_numbers(self.random_state)
         for _ in range(self.n_repeats):
-            yield from self._one_repeat(self.n_splits, shuffle=True, random_state=rng).split(X, y)
+            yield from self._one_repeat(self.n_splits, shuffle=True, random_state=rng).split(X, y, groups)
 
     def get_n_splits(self, X=None, y=None, groups=None):
         """Return the number of folds of all repeats."""

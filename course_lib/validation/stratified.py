@@ -4,7 +4,8 @@ import warnings
 
 import numpy as np
 
-from course_lib.validation._splitter import FoldSplitter, random_numbers
+from course_lib._inputs import random_numbers
+from course_lib.validation._splitter import FoldSplitter, distinct
 
 
 class StratifiedKFold(FoldSplitter):
@@ -35,7 +36,7 @@ class StratifiedKFold(FoldSplitter):
     def _classes(self, y):
         """Return the class of each row as 0, 1, ... in order of appearance."""
         labels = class_labels(y)
-        _, first, sorted_class = np.unique(labels, return_index=True, return_inverse=True)
+        _, first, sorted_class = distinct("y", labels, return_index=True, return_inverse=True)
         classes = np.argsort(np.argsort(first))[sorted_class]
         sizes = np.bincount(classes)
         if sizes.max() < self.n_splits:

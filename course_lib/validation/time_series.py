@@ -3,7 +3,7 @@
 import numpy as np
 
 from course_lib._inputs import whole
-from course_lib.validation._splitter import Splitter, number_of_rows
+from course_lib.validation._splitter import Splitter, rows_that_agree
 
 
 class TimeSeriesSplit(Splitter):
@@ -26,7 +26,7 @@ class TimeSeriesSplit(Splitter):
 
     def split(self, X, y=None, groups=None):
         """Yield (train, test) for each fold, oldest first. Raises ValueError if the rows do not suffice."""
-        n = number_of_rows(X)
+        n = rows_that_agree(X, y, groups)
         if self.n_splits >= n:
             raise ValueError(f"n_splits={self.n_splits} needs at least {self.n_splits + 1} rows; X has {n}.")
         test_size = self.test_size or n // (self.n_splits + 1)

@@ -1,10 +1,10 @@
-"""One Chromium and one JupyterLab for all tests of this folder."""
+"""One Chromium and one JupyterLab, with the settings of `make lab`, for all tests of this folder."""
 
 import os
 
 import pytest
 
-from benchmarks._browser import CHROMIUM_FLAGS, JupyterLab, Page, chromium
+from benchmarks._browser import CHROMIUM_FLAGS, ROOT, JupyterLab, Page, chromium
 
 
 @pytest.fixture(scope="session")
@@ -23,16 +23,20 @@ def browser():
 
 @pytest.fixture(scope="session")
 def jupyter(tmp_path_factory):
-    server = JupyterLab(
-        tmp_path_factory.mktemp("jupyter"),
-        "--ServerApp.kernel_websocket_connection_class=course_lib.labs.server.PromptConnection",
-    )
+    server = JupyterLab(tmp_path_factory.mktemp("jupyter"), f"--config={ROOT / 'tools/jupyter_server_config.py'}")
     yield server
     server.stop()
 
 
-@pytest.fixture
-def page(browser):
-    page = Page(browser)
-    yield page
-    page.close()
+@pytest.fixture(scope="module")
+def new_page(browser):
+    """Call it for a new page; the pages are closed in the end."""
+    pages = []
+
+    def new():
+        pages.append(Page(browser))
+        return pages[-1]
+
+    yield new
+    for page in pages:
+        page.close()
