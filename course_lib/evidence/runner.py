@@ -93,8 +93,11 @@ class Progress:
 
     def line(self, name, now):
         gone = now - self.start
-        left = (now - self.first) / max(self.done - 1, 1) * (self.total - self.done)  # not counting how long workers take to start
-        return f"{self.done:,} of {self.total:,} seeds, {gone:.0f} s gone, about {left:.0f} s left, now {name}"
+        so_far = f"{self.done:,} of {self.total:,} seeds, {gone:.0f} s gone"
+        if self.done == 1:
+            return f"{so_far}, now {name}"
+        left = (now - self.first) / (self.done - 1) * (self.total - self.done)  # not counting how long workers took to start
+        return f"{so_far}, about {left:.0f} s left, now {name}"
 
     def end(self):
         self._say(f"{self.done:,} seeds run in {time.monotonic() - self.start:.0f} s", end="\n")
