@@ -25,6 +25,7 @@ notebooks: setup  ## Derive and execute the notebooks whose source has changed
 
 evidence: setup  ## Measure the claims whose code has changed (stop and go on at any time; ARGS=--again for all)
 	$(RUN) -m course_lib.evidence $(ARGS)
+	$(RUN) -m benchmarks.readme
 
 bench: setup  ## Ours against named peers, side by side; renews benchmarks/results and README's table
 	$(RUN) -m benchmarks

@@ -1,19 +1,20 @@
-"""README's generated parts: the map of chapters and the benchmark table, each between two markers."""
+"""README's generated parts: the map of chapters, the claims and the benchmark table, each between two markers."""
 
 import json
 import re
 from pathlib import Path
 
 from benchmarks._table import RESULTS, table
-from course_lib import course_map
+from course_lib import course_map, evidence
 
 ROOT = Path(__file__).resolve().parent.parent
 ORDER = ("descent", "validation", "imports", "labs")
 
 
 def renewed(text):
-    """Return README's `text` with both generated parts made anew from their sources."""
+    """Return README's `text` with its generated parts made anew from their sources."""
     text = _replace(text, "map", course_map.markdown(ROOT / "chapters", link_to="chapters/"))
+    text = _replace(text, "claims", _claims())
     return _replace(text, "bench", _benchmarks())
 
 
@@ -25,6 +26,11 @@ def renew():
 def _replace(text, name, content):
     begin, end = f"<!-- {name}: generated -->", f"<!-- {name}: end -->"
     return re.sub(f"({re.escape(begin)}\n).*?({re.escape(end)})", lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.S)
+
+
+def _claims():
+    whole = evidence.markdown(link_to="chapters/")
+    return f"{evidence.summary()}\n\n<details><summary>All claims, their verdicts and their effects</summary>\n\n{whole}\n\n</details>"
 
 
 def _benchmarks():

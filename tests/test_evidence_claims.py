@@ -1,5 +1,6 @@
 """The table of claims is complete, the table of results says what its numbers say, and no verdict has turned."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -112,3 +113,11 @@ def test_overview_shows_every_claim_of_the_landed_chapters():
     line = next(line for line in lines if line.startswith("| A-8.2-3 |"))
     assert "holds when the depth of the tree is chosen by it" in line and "(chapters/03_cross_validation/lesson.ipynb)" in line
     assert "not measured: vague" in next(line for line in lines if line.startswith("| A-8.2-7 |"))
+
+
+def test_summary_counts_every_claim_once():
+    said = evidence.summary()
+    by_outcome = {words: int(number) for number, words in re.findall(r"(\d+) (claims|hold|fail|have no|do harm|cannot be told)", said)}
+    assert by_outcome.pop("claims") == 130
+    measured = int(re.search(r"(\d+) are measured", said)[1])
+    assert sum(by_outcome.values()) == measured == sum(row.status == table.MEASURED for row in evidence.rows())

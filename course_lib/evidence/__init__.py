@@ -10,14 +10,14 @@
 what `make evidence` measured. How to add a claim stands in `course_lib.evidence.registry`.
 """
 
-from course_lib.evidence.overview import markdown
+from course_lib.evidence.overview import markdown, summary
 from course_lib.evidence.registry import Claim, Result, claim, claims, of
 from course_lib.evidence.results import measured, number
 from course_lib.evidence.table import Row, landed, row, rows
 from course_lib.evidence.verdict import Effect, Verdict
 
 __all__ = ["Claim", "Effect", "Result", "Row", "Verdict", "card", "claim", "claims", "landed", "markdown", "measured",
-           "number", "of", "row", "rows"]  # fmt: skip
+           "number", "of", "row", "rows", "summary"]  # fmt: skip
 
 
 def card(claim_id):

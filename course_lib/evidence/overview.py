@@ -1,7 +1,12 @@
 """The whole table for README and the index: each claim, its verdict, its effect, its chapter."""
 
+from collections import Counter
+
 from course_lib.course_map import CHAPTERS
-from course_lib.evidence import registry, results, table
+from course_lib.evidence import registry, results, table, verdict
+
+IN_A_COUNT = {verdict.HOLDS: "hold", verdict.NOTHING: "have no effect", verdict.HARMS: "do harm",
+              verdict.DIFFERS: "fail", verdict.NOISE: "cannot be told from seed noise"}  # fmt: skip
 
 
 def markdown(rows=None, link_to=""):
@@ -17,6 +22,19 @@ def markdown(rows=None, link_to=""):
         said = found.verdict if found else (f"not measured: {row.reason}" if row.reason else "not yet measured")
         lines.append(f"| {row.id} | {row.wording} | {said} | {effect} | {_chapter(row, link_to)} |")
     return "\n".join(lines)
+
+
+def summary(rows=None):
+    """Return in words how many of `rows` (by default all) hold in the setting that the claim itself names."""
+    rows = table.rows() if rows is None else rows
+    status = Counter(row.status for row in rows)
+    found = [results.measured(row.id) for row in rows if row.status == table.MEASURED]
+    outcomes = Counter(one.effects[0].outcome for one in found)
+    bounded = sum(one.verdict.kind == "depends" for one in found)
+    counted = ", ".join(f"{outcomes[outcome]} {words}" for outcome, words in IN_A_COUNT.items() if outcomes[outcome])
+    waiting = f", and {status[table.OPEN]} wait for their chapters" if status[table.OPEN] else ""
+    return (f"Of {len(rows)} claims, {len(found)} are measured. In their own setting, {counted}. For {bounded} there is a setting "
+            f"with another result. {status[table.REASON]} have a written reason why they cannot be measured{waiting}.")  # fmt: skip
 
 
 def change(claim, effect):
