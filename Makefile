@@ -28,6 +28,7 @@ evidence: setup  ## Measure the claims whose code has changed (stop and go on at
 	$(RUN) -m benchmarks.readme
 
 bench: setup  ## Ours against named peers, side by side; renews benchmarks/results and README's table
+	$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[test,torch,bench]"
 	$(RUN) -m benchmarks
 
 constraints: setup  ## Write the installed versions to constraints.txt
