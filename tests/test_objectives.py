@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from course_lib.objectives import L1, L2, LogisticLoss, MeanSquaredError, TwoLayerNetwork, cross_entropy, sigmoid
+from course_lib.objectives import L1, L2, LogisticLoss, MeanSquaredError, RippledBowl, TwoLayerNetwork, cross_entropy, sigmoid
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -282,3 +282,44 @@ def test_bad_input_is_named(call, error, message):
     X, _, numbers, _ = data(10)
     with pytest.raises(error, match=message):
         call(X, numbers)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_rippled_bowl_against_autograd(seed):
+    rng = np.random.default_rng(seed)
+    X, theta = rng.normal(size=(7, 3)), rng.normal(size=(5, 3))
+    bowl = RippledBowl(X, height=0.7, period=1.3)
+    t = torch.tensor(theta, requires_grad=True)
+    off = t - torch.tensor(X.mean(0))
+    value = (off**2 / 2 + 0.7 * (1 - torch.cos(2 * np.pi * off / 1.3))).sum(-1)
+    value.sum().backward()
+    np.testing.assert_allclose(bowl.value(theta), value.detach(), rtol=1e-12)
+    np.testing.assert_allclose(bowl.gradient(theta), t.grad, rtol=1e-9, atol=1e-12)
+
+
+def test_rippled_bowl_has_dips_near_multiples_of_its_period_and_the_lowest_at_its_center():
+    bowl = RippledBowl(np.zeros((1, 1)), height=0.5)
+    theta = np.linspace(-4, 4, 8001)[:, None]
+    J = bowl.value(theta)
+    dips = theta[1:-1, 0][(J[1:-1] < J[:-2]) & (J[1:-1] < J[2:])]
+    assert len(dips) > 3 and np.abs(dips - np.round(dips)).max() < 0.2
+    assert J.argmin() == 4000 and bowl.value([0.0]) == 0
+    slopes = np.diff(bowl.gradient(theta)[:, 0]) / np.diff(theta[:, 0])
+    assert slopes.max() == pytest.approx(bowl.lipschitz, rel=1e-4)
+
+
+def test_batches_of_a_rippled_bowl_are_noisy_but_not_biased():
+    bowl = RippledBowl(np.random.default_rng(0).normal(size=(6, 2)))
+    theta = np.array([0.3, -1.7])
+    each = [bowl.batch(np.array([row])).gradient(theta) for row in range(6)]
+    np.testing.assert_allclose(np.mean(each, axis=0), bowl.gradient(theta), rtol=1e-12)
+    assert np.std(each, axis=0).min() > 0.1
+
+
+def test_rippled_bowl_names_bad_arguments():
+    with pytest.raises(ValueError, match="height"):
+        RippledBowl([[0.0]], height=-1)
+    with pytest.raises(ValueError, match="period"):
+        RippledBowl([[0.0]], period=0)
+    with pytest.raises(ValueError, match="X has 1 NaN"):
+        RippledBowl([[np.nan]])

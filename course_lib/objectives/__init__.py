@@ -7,5 +7,6 @@ from .least_squares import MeanSquaredError
 from .logistic import LogisticLoss, cross_entropy, sigmoid
 from .network import TwoLayerNetwork
 from .penalties import L1, L2
+from .rippled import RippledBowl
 
-__all__ = ["L1", "L2", "LogisticLoss", "MeanSquaredError", "TwoLayerNetwork", "cross_entropy", "sigmoid"]
+__all__ = ["L1", "L2", "LogisticLoss", "MeanSquaredError", "RippledBowl", "TwoLayerNetwork", "cross_entropy", "sigmoid"]
