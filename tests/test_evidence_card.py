@@ -34,6 +34,20 @@ def test_bundle_holds_picture_words_and_verdict():
     assert evidence.row("A-8.8-3").wording in data["text/html"] and "fails and harms when all 95 matter" in data["text/html"]
 
 
+def test_changes_that_do_not_matter_look_small():
+    """Without this, differences of 1e-10 fill the picture from edge to edge."""
+    card = evidence.card("A-8.2-4")
+    above, below = card.figure().axes[0], card.figure().axes[2]
+    margin, effect = card.measured.claim.margin, card.measured.effects[0].effect
+    assert abs(effect) < margin < np.ptp(above.get_ylim()) and below.get_xlim() == (-2 * margin, 2 * margin)
+
+
+def test_means_stand_under_before_and_after():
+    first = evidence.measured("A-8.1-1").effects[0]
+    labels = [label.get_text() for label in evidence.card("A-8.1-1").figure().axes[0].get_xticklabels()]
+    assert labels == [f"before\n{first.before:.3g}", f"after\n{first.after:.3g}"]
+
+
 def test_run_measures_again_on_this_machine(capsys):
     stored, live = evidence.card("A-8.3.2-4"), evidence.card("A-8.3.2-4").run(seeds=3)
     for before, after in zip(stored.measured.seeds, live.measured.seeds):

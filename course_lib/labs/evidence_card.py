@@ -10,6 +10,12 @@ from course_lib.evidence import verdict as judge
 from course_lib.evidence.overview import change, digits
 from course_lib.labs import figures
 
+HOW_TO_READ = (
+    "Each column is a setting: first the one that the claim speaks of, then settings in which it may fail. Above, a line "
+    "is one seed, from the circle (before) to the square (after); the numbers are the means. Below, each dot is the "
+    "change of one seed, the diamond their mean, the thick bar its 95 % interval. The thin bar is the interval corrected "
+    "for all settings of the chapter, because among many settings some look good by luck: it decides. A grey band "
+    "marks changes that are too small to matter.")  # fmt: skip
 SIGNS = {judge.HOLDS: "as the claim says", judge.HARMS: "against the claim", judge.NOTHING: "no effect",
          judge.NOISE: "of the size of seed noise", judge.DIFFERS: "against the claim"}  # fmt: skip
 
@@ -19,7 +25,8 @@ class Card:
 
     Each column is a setting: first the claim's own, then its counter-cases. Above, each line is one seed, from an open
     circle (before) to a full square (after). Below, the differences with their mean, the 95 % interval (thick) and
-    the interval corrected for the number of settings on the page (thin), which decides.
+    the interval corrected for the number of settings on the page (thin), which decides. A grey band, where there is
+    one, holds the differences that do not matter (the claim's `margin`).
 
     >>> card = Card.of("A-8.3.2-4")
     >>> print(card.verdict)
@@ -64,11 +71,11 @@ class Card:
     def figure(self):
         """Return the Matplotlib figure."""
         claim, effects = self.measured.claim, self.measured.effects
-        fig, axes = figures.new(min(2.2 + 2.4 * len(effects), 9.5), 4.2, nrows=2, ncols=len(effects))
-        axes[0, 0].get_gridspec().set_height_ratios([3, 1])
+        fig, axes = figures.new(min(2.2 + 2.4 * len(effects), 9.5), 4, nrows=2, ncols=len(effects))
+        axes[0, 0].get_gridspec().set_height_ratios([2.6, 1])
         for (above, below), case, effect, seeds in zip(axes.T, claim.cases, effects, self.measured.seeds):
             above.set_title("\n".join(textwrap.wrap(f"when {case.when}", 32 if len(effects) < 4 else 24)), fontsize=9)
-            _draw_seeds(above, seeds, log=claim.scale == "ratio" and seeds.max() > 3 * seeds.min())
+            _draw_seeds(above, claim, effect, seeds)
             _draw_change(below, claim, effect, seeds)
         axes[0, 0].set_ylabel("\n".join(textwrap.wrap(claim.metric, 28)))
         return fig
@@ -79,8 +86,9 @@ class Card:
     def _repr_mimebundle_(self, include=None, exclude=None):
         data, metadata = figures.Picture(figures._smallest_png(self.figure()), self.alt)._repr_mimebundle_()
         words = [f"<b>{', '.join(self.measured.claim.ids)}</b> {html.escape(table.row(self.measured.claim.id).wording)}"]
-        foot = [f"<b>Verdict:</b> {html.escape(str(self.verdict))}.", f"<small>{html.escape(self._again())}</small>"]
-        data["text/html"] = "<div>" + "<br>".join([*words, data["text/html"], *foot]) + "</div>"
+        verdict = f"<b>Verdict:</b> {html.escape(str(self.verdict))}."
+        foot = f"<details><summary><small>{html.escape(self._again())} How to read it</small></summary>{HOW_TO_READ}</details>"
+        data["text/html"] = "<div>" + "<br>".join([*words, data["text/html"], verdict]) + foot + "</div>"
         return data, metadata
 
     def _again(self):
@@ -92,33 +100,39 @@ class Card:
                 f"{'about a second' if share < 1.5 else f'about {share:.0f} seconds'}.")  # fmt: skip
 
 
-def _draw_seeds(ax, seeds, log):
+def _draw_seeds(ax, claim, effect, seeds):
     shift = np.linspace(-0.06, 0.06, len(seeds))  # equal values stay visible as several dots
     ax.plot([shift, 1 + shift], seeds.T, color="#afb8c1", linewidth=0.8, linestyle="-", zorder=1)
     ax.plot(shift, seeds[:, 0], "o", color=figures.BLUE, fillstyle="none", markersize=5)
     ax.plot(1 + shift, seeds[:, 1], "s", color=figures.ORANGE, markersize=4.5)
-    ax.set(xlim=(-0.35, 1.35), xticks=[0, 1], xticklabels=["before", "after"])
-    if log:
+    ax.set(xlim=(-0.35, 1.35), xticks=[0, 1])
+    ax.set_xticklabels([f"before\n{digits(effect.before)}", f"after\n{digits(effect.after)}"])
+    if claim.scale == "ratio" and seeds.max() > 3 * seeds.min():
         ax.set_yscale("log")
-    elif np.ptp(seeds) <= 1e-9 * np.abs(seeds).max():  # no axis of differences in the last digit
-        ax.set_ylim(seeds.mean() - 0.5, seeds.mean() + 0.5)
+    elif np.ptp(seeds) <= max(1e-9 * np.abs(seeds).max(), claim.margin):  # no axis of differences that do not matter
+        half = claim.margin or 0.5
+        ax.set_ylim(seeds.mean() - half, seeds.mean() + half)
 
 
 def _draw_change(ax, claim, effect, seeds):
     ratio = claim.scale == "ratio"
     changes = seeds[:, 1] / seeds[:, 0] if ratio else seeds[:, 1] - seeds[:, 0]
+    unchanged = 1 if ratio else 0
+    edges = np.exp([-claim.margin, claim.margin]) if ratio else np.array([-claim.margin, claim.margin])
+    ax.axvspan(*edges, color="#e3e6ea", zorder=0)
+    ax.axvline(unchanged, color=figures.INK, linewidth=1, linestyle=figures.DASHES[2])
     ax.plot(changes, np.linspace(0.25, 0.75, len(changes)), ".", color=figures.GREY, markersize=4)
     ax.plot([effect.surely_low, effect.surely_high], [0, 0], color=figures.INK, linewidth=1, linestyle="-")
     ax.plot([effect.low, effect.high], [0, 0], color=figures.INK, linewidth=4, linestyle="-", solid_capstyle="butt")
     ax.plot(effect.effect, 0, "D", color=figures.INK, markersize=6)
-    ax.axvline(1 if ratio else 0, color=figures.INK, linewidth=1, linestyle=figures.DASHES[2])
     ax.set(ylim=(-0.4, 1), yticks=[], xlabel="after ÷ before" if ratio else "after − before")
-    ax.locator_params(axis="x", nbins=4)
-    ax.set_title(f"{change(claim, effect)}\n{SIGNS[effect.outcome]}", fontsize=9)
+    ax.set_title(f"{change(claim, effect)}\n{SIGNS[effect.outcome]}".replace("-", "−"), fontsize=9)
     if ratio and changes.max() > 3 * changes.min():
         ax.set_xscale("log")
-    elif np.ptp([*changes, 0]) < 1e-9:
-        ax.set_xlim(-0.5, 0.5)
+        return
+    ax.locator_params(axis="x", nbins=4)
+    if np.ptp([*changes, unchanged]) < 1e-9 + claim.margin:
+        ax.set_xlim(unchanged - 2 * (claim.margin or 0.25), unchanged + 2 * (claim.margin or 0.25))
 
 
 def _pair(effect):
