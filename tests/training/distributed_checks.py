@@ -17,12 +17,15 @@ loss = nn.CrossEntropyLoss()
 
 def network():
     torch.manual_seed(0)
-    return nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3))
+    network = nn.Sequential(nn.Linear(10, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 3))
+    return network.to(distributed.group.device_of_this_process("network"))
 
 
 def rows(n_rows, seed=1):
     generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n_rows, 10, generator=generator), torch.randint(3, (n_rows,), generator=generator)
+    X, y = torch.randn(n_rows, 10, generator=generator), torch.randint(3, (n_rows,), generator=generator)
+    device = distributed.group.device_of_this_process("rows")
+    return X.to(device), y.to(device)
 
 
 def batches(size=16):
@@ -44,11 +47,10 @@ def alone(batches):
     return model.state_dict()
 
 
-def difference(model, expected, prefix=""):
+def difference(model, expected):
     """The largest difference of a weight, over all processes."""
     state = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
-    here = [(value - expected[prefix + name]).abs().max() for name, value in state.items()]
-    largest = torch.stack(here).max() if here else torch.zeros(())  # full weights are gathered on rank 0 only
+    largest = torch.stack([(value - expected[name]).abs().max() for name, value in state.items()]).max()
     dist.all_reduce(largest, op=dist.ReduceOp.MAX)
     return largest.item()
 
