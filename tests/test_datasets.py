@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from course_lib import datasets
 
-LOADERS = [getattr(datasets, name) for name in datasets.__all__ if name.startswith("load_")]
+LOADERS = [getattr(datasets, name) for name in datasets.__all__ if name.startswith("load_") and name != "load_text"]  # a Text, no table
 MAKERS = [getattr(datasets, name) for name in datasets.__all__ if name.startswith("make_")]
 
 

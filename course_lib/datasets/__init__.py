@@ -1,7 +1,8 @@
 """Every data set of the course, offline: bundled tables, a table with real defects, and generators whose truth is known.
 
-Each function returns a `Dataset`, which unpacks as `X, y = load_diabetes()` and says where it comes from and under
-which licence. Loading this package loads NumPy only; scikit-learn, pandas and Matplotlib load where one is used.
+Each function returns a `Dataset`, which unpacks as `X, y = load_diabetes()` and says where it comes from and under which
+licence; `load_text` returns a `Text`. Loading this package loads NumPy only; scikit-learn, pandas and Matplotlib load
+where one is used.
 """
 
 from course_lib.datasets._dataset import Dataset
@@ -17,6 +18,7 @@ from course_lib.datasets.generators import (
 from course_lib.datasets.glyphs import make_glyphs
 from course_lib.datasets.mnist1d import make_mnist1d
 from course_lib.datasets.tables import load_boston_housing, load_flights
+from course_lib.datasets.text import load_text
 
 __all__ = [
     "Dataset",
@@ -26,6 +28,7 @@ __all__ = [
     "load_digits",
     "load_flights",
     "load_iris",
+    "load_text",
     "load_wine",
     "make_gaussian_classes",
     "make_glyphs",

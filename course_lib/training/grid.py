@@ -145,11 +145,10 @@ def _train(axes, data, progress, stop, *, hidden, marks, batch_size, random_stat
     ]
     X, y = data[0]
     sizes = [len(X), *hidden, 1 + max(int(y.max()) for _, y in data) if classes else 1]
-    generator = torch.Generator().manual_seed(random_state)
-    parameters = _start(sizes, len(rates), dtype, generator)
+    parameters = _start(sizes, len(rates), dtype, torch.Generator().manual_seed(random_state))
     velocities = [torch.zeros_like(p) for p in parameters]
     dropout = _Dropout(torch.from_numpy(axes["dropouts"]).to(dtype), random_state)
-    batches = _batches(len(y), batch_size, generator)
+    batches = _batches(len(y), batch_size, torch.Generator().manual_seed(random_state))
     activation_name, activation = activation, ACTIVATIONS[activation]
     measured = []
     for step in range(marks[-1] + 1):

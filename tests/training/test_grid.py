@@ -64,7 +64,7 @@ def alone(X, y, rate, decay, dropout=0.0, hidden=(8,), num_steps=30, batch_size=
         return value
 
     optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9, weight_decay=decay)
-    order, found, step = torch.default_generator, [], 0  # goes on where the draw of the weights left it
+    order, found, step = torch.Generator().manual_seed(seed), [], 0
     while True:
         for rows in torch.randperm(len(X), generator=order).split(batch_size):
             if step in marks:
