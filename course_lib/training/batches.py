@@ -6,9 +6,7 @@ import itertools
 import numpy as np
 import torch
 
-BLOCK = (
-    2**24
-)  # bytes gathered at once: one gather for many small batches costs less than one for each
+BLOCK = 2**24  # bytes gathered at once: one gather for many small batches costs less than one for each
 
 # `rows`: rows of the whole batch; `own`: rows of this process's part of it, which X and y hold.
 Batch = collections.namedtuple("Batch", "X y rows own")
@@ -40,13 +38,7 @@ class InMemory:
     """Rows (X, y) as tensors, shuffled anew for each epoch by `generator`; in order without one."""
 
     def __init__(self, X, y, batch_size, device, generator=None):
-        self.X, self.y, self.batch_size, self.device, self.generator = (
-            X,
-            y,
-            batch_size,
-            device,
-            generator,
-        )
+        self.X, self.y, self.batch_size, self.device, self.generator = (X, y, batch_size, device, generator)
 
     def __len__(self):
         return -(-len(self.X) // self.batch_size)
@@ -57,9 +49,7 @@ class InMemory:
             order = torch.arange(len(self.X))
         else:
             order = torch.randperm(len(self.X), generator=self.generator)
-        return self._gather(
-            order.to(self.X.device).split(self.batch_size)[skip:], rank, world
-        )
+        return self._gather(order.to(self.X.device).split(self.batch_size)[skip:], rank, world)
 
     def _gather(self, batches, rank, world):
         row_bytes = self.X[0].nbytes + self.y[0].nbytes
@@ -69,16 +59,8 @@ class InMemory:
             parts = [share(len(some), rank, world) for some in rows]
             index = torch.cat([some[part] for some, (part, _) in zip(rows, parts)])
             sizes = [part.stop - part.start for part, _ in parts]
-            X = (
-                self.X.index_select(0, index)
-                .to(self.device, non_blocking=True)
-                .split(sizes)
-            )
-            y = (
-                self.y.index_select(0, index)
-                .to(self.device, non_blocking=True)
-                .split(sizes)
-            )
+            X = self.X.index_select(0, index).to(self.device, non_blocking=True).split(sizes)
+            y = self.y.index_select(0, index).to(self.device, non_blocking=True).split(sizes)
             yield from map(Batch, X, y, map(len, rows), (own for _, own in parts))
 
 
@@ -100,11 +82,7 @@ class Loaded:
         return (self._on_device(batch, rank, world) for batch in iterator)
 
     def _on_device(self, batch, rank, world):
-        if not (
-            isinstance(batch, (tuple, list))
-            and len(batch) == 2
-            and all(isinstance(part, torch.Tensor) for part in batch)
-        ):
+        if not (isinstance(batch, (tuple, list)) and len(batch) == 2 and all(isinstance(part, torch.Tensor) for part in batch)):
             raise TypeError(
                 f"data must give batches (X, y) of two tensors; got {_what(batch)}. Let collate_fn return two tensors."
             )
@@ -122,30 +100,17 @@ def of(name, data, batch_size, device, dtype, generator=None):
     """
     if isinstance(data, (tuple, list)):
         if len(data) != 2:
-            raise ValueError(
-                f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}."
-            )
-        X, y = (
-            _tensor(f"{part} of {name}", values, dtype)
-            for part, values in zip("Xy", data)
-        )
+            raise ValueError(f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}.")
+        X, y = (_tensor(f"{part} of {name}", values, dtype) for part, values in zip("Xy", data))
         if len(X) != len(y):
-            raise ValueError(
-                f"X and y of {name} must have the same number of rows; got {len(X)} and {len(y)}."
-            )
+            raise ValueError(f"X and y of {name} must have the same number of rows; got {len(X)} and {len(y)}.")
         if _fits(X, y, device):
             X, y = X.to(device), y.to(device)
         return InMemory(X, y, batch_size, device, generator)
-    if isinstance(data, (str, bytes, dict, torch.Tensor, np.ndarray)) or not hasattr(
-        data, "__iter__"
-    ):
-        raise TypeError(
-            f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}. Try ({name}, y)."
-        )
+    if isinstance(data, (str, bytes, dict, torch.Tensor, np.ndarray)) or not hasattr(data, "__iter__"):
+        raise TypeError(f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}. Try ({name}, y).")
     if iter(data) is data:
-        raise TypeError(
-            f"{name} gives its batches once only ({_what(data)}). Pass a DataLoader or a list of batches."
-        )
+        raise TypeError(f"{name} gives its batches once only ({_what(data)}). Pass a DataLoader or a list of batches.")
     if hasattr(data, "__len__") and len(data) == 0:
         raise ValueError(f"{name} is empty: it gives no batch.")
     return Loaded(data, device)
@@ -155,20 +120,14 @@ def _tensor(name, values, dtype):
     if not isinstance(values, torch.Tensor):
         values = np.asarray(values)
         if values.dtype.kind not in "biuf":
-            raise TypeError(
-                f"{name} must hold numbers; got dtype {values.dtype}. Encode it as numbers first."
-            )
+            raise TypeError(f"{name} must hold numbers; got dtype {values.dtype}. Encode it as numbers first.")
         values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
     if values.ndim == 0 or len(values) == 0:
-        raise ValueError(
-            f"{name} is empty or one number: shape {tuple(values.shape)}. Pass at least one row."
-        )
+        raise ValueError(f"{name} is empty or one number: shape {tuple(values.shape)}. Pass at least one row.")
     if not values.is_floating_point():
         return values.long()
     values = values.to(dtype)
-    if not torch.isfinite(values.sum()) and (
-        count := int((~torch.isfinite(values)).sum())
-    ):
+    if not torch.isfinite(values.sum()) and (count := int((~torch.isfinite(values)).sum())):
         raise ValueError(
             f"{name} has {count} NaN or infinite value(s) as {str(dtype).removeprefix('torch.')}. Drop or fill them first."
         )
@@ -177,21 +136,19 @@ def _tensor(name, values, dtype):
 
 def _fits(X, y, device):
     """Whether the rows may lie on the GPU during the whole run: half of what is free there is enough for them."""
-    return (
-        device.type != "cuda"
-        or X.nbytes + y.nbytes < torch.cuda.mem_get_info(device)[0] / 2
-    )
+    return device.type != "cuda" or X.nbytes + y.nbytes < torch.cuda.mem_get_info(device)[0] / 2
 
 
 def _what(value):
     if isinstance(value, (tuple, list)):
-        return f"a {type(value).__name__} of {len(value)}: " + ", ".join(
-            type(part).__name__ for part in value[:4]
-        )
+        return f"a {type(value).__name__} of {len(value)}: " + ", ".join(type(part).__name__ for part in value[:4])
     shape = getattr(value, "shape", None)
-    return type(value).__name__ + (
-        f" of shape {tuple(shape)}" if shape is not None else ""
-    )
+    return type(value).__name__ + (f" of shape {tuple(shape)}" if shape is not None else "")
+
+
+def bare(model):
+    """Return the model without the cover that DDP puts around it."""
+    return model.module if isinstance(model, torch.nn.parallel.DistributedDataParallel) else model
 
 
 def replicas(model):

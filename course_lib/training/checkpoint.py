@@ -24,14 +24,9 @@ class Checkpoints:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         if self.folder.exists() and not self.folder.is_dir():
-            raise ValueError(
-                f"checkpoint must be a folder; {folder} is a file. Try '{folder}.checkpoints'."
-            )
+            raise ValueError(f"checkpoint must be a folder; {folder} is a file. Try '{folder}.checkpoints'.")
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.latest, self.previous = (
-            self.folder / "latest.pt",
-            self.folder / "previous.pt",
-        )
+        self.latest, self.previous = (self.folder / "latest.pt", self.folder / "previous.pt")
 
     def save(self, state):
         """Write `state` (tensors, numbers, texts, lists and dicts) and keep the one before it."""
@@ -56,16 +51,10 @@ class Checkpoints:
                     wrong.append(str(error))
                     continue
                 for message in wrong:
-                    warnings.warn(
-                        f"{message} Going on from {path.name}, the one before.",
-                        stacklevel=3,
-                    )
+                    warnings.warn(f"{message} Going on from {path.name}, the one before.", stacklevel=3)
                 return state
         if wrong:
-            raise CheckpointError(
-                " ".join(wrong)
-                + " No other is left: name another folder, or delete this one to begin anew."
-            )
+            raise CheckpointError(" ".join(wrong) + " No other is left: name another folder, or delete this one to begin anew.")
         return None
 
 
@@ -73,9 +62,7 @@ def _read(path, device):
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch.load has no error of its own: EOFError, RuntimeError, UnpicklingError, KeyError ...
-        raise CheckpointError(
-            f"{path} cannot be read ({type(error).__name__}: torn, or no checkpoint)."
-        ) from None
+        raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: torn, or no checkpoint).") from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:
         raise CheckpointError(f"{path} is no checkpoint of course_lib.training.")
     return state

@@ -24,25 +24,15 @@ def pick(device=None, model=None):
     try:
         device = torch.device(device)
     except (RuntimeError, TypeError):
-        raise ValueError(
-            f"device must be 'cpu', 'cuda', 'cuda:1', 'mps' or None; got {device!r}."
-        ) from None
+        raise ValueError(f"device must be 'cpu', 'cuda', 'cuda:1', 'mps' or None; got {device!r}.") from None
     advice = f"This PyTorch ({torch.__version__}) sees {_seen()}. Use one of these, or device=None for the best of them."
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ValueError(f"device='{device}' is not there. {advice}")
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ValueError(
-            f"device='mps' is not there: it needs a Mac with Apple silicon. {advice}"
-        )
+        raise ValueError(f"device='mps' is not there: it needs a Mac with Apple silicon. {advice}")
     if device.type not in ("cpu", "cuda", "mps"):
-        raise ValueError(
-            f"device must be 'cpu', 'cuda', 'cuda:1', 'mps' or None; got '{device}'."
-        )
-    return (
-        torch.device("cuda", torch.cuda.current_device())
-        if device.type == "cuda" and device.index is None
-        else device
-    )
+        raise ValueError(f"device must be 'cpu', 'cuda', 'cuda:1', 'mps' or None; got '{device}'.")
+    return torch.device("cuda", torch.cuda.current_device()) if device.type == "cuda" and device.index is None else device
 
 
 def _best(model):
@@ -55,13 +45,8 @@ def _best(model):
 
 
 def _seen():
-    gpus = [
-        f"'cuda:{i}' ({torch.cuda.get_device_name(i)})"
-        for i in range(torch.cuda.device_count())
-    ]
-    return ", ".join(
-        ["'cpu'", *gpus, *(["'mps'"] if torch.backends.mps.is_available() else [])]
-    )
+    gpus = [f"'cuda:{i}' ({torch.cuda.get_device_name(i)})" for i in range(torch.cuda.device_count())]
+    return ", ".join(["'cpu'", *gpus, *(["'mps'"] if torch.backends.mps.is_available() else [])])
 
 
 def autocast(precision, device):

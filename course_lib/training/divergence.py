@@ -15,16 +15,12 @@ class TrainingDiverged(DivergenceError):
 
 def explain(step, epoch, losses, norms, rate, precision, clipped):
     """Return the sentences of `History.why`. `losses`: of the steps up to the bad one; `norms`: of those before it."""
-    said = [
-        f"The loss became {losses[-1]} at step {step} (epoch {epoch}), learning rate {rate:.3g}."
-    ]
+    said = [f"The loss became {losses[-1]} at step {step} (epoch {epoch}), learning rate {rate:.3g}."]
     if len(losses) == 1:
         said.append("It was the first step, before any update: look at the inputs, at the initial weights, and for a "
                     "logarithm, a division or a root in the model or the loss.")  # fmt: skip
     else:
-        said.append(
-            f"The losses before it: {_few(losses[:-1])}; gradient norms: {_few(norms)}."
-        )
+        said.append(f"The losses before it: {_few(losses[:-1])}; gradient norms: {_few(norms)}.")
     tries = [f"a learning rate ten times smaller ({rate / 10:.2g})", "a warm-up"]
     if not clipped:
         tries.append("clip_norm=1.0")

@@ -4,436 +4,211 @@ import contextlib
 import math
 import time
 
-import numpy as np
 import torch
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, ReduceLROnPlateau
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.checkpoint import checkpoint as recomputed
 
-from course_lib._inputs import fraction, one_of, positive, whole
-from course_lib.training import batches, devices, objective
-from course_lib.training.average import Average
-from course_lib.training.checkpoint import CheckpointError, Checkpoints
-from course_lib.training.divergence import TrainingDiverged, explain
-from course_lib.training.history import History
-from course_lib.training.layers import Look, by_layer
-from course_lib.training.meter import Meter
+from course_lib._inputs import one_of, whole
+from course_lib.training import arguments, batches, devices, objective
+from course_lib.training.divergence import TrainingDiverged
+from course_lib.training.layers import Look, total_norm
 from course_lib.training.progress import Bar, Stop
+from course_lib.training.run import Run
 
 
 def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None, learning_rate=1e-3, schedule=None,
         num_epochs=10, batch_size=64, accumulate=1, clip_norm=None, precision="fp32", device=None, compile=False,
         recompute=(), patience=None, ema=None, augment=None, checkpoint=None, checkpoint_every=None, record=None,
         random_state=0, progress=True, on_divergence="raise"):  # fmt: skip
-    """Train `model` in place; return its `History`."""
-    num_epochs, every = (
-        whole("num_epochs", num_epochs),
-        checkpoint_every and whole("checkpoint_every", checkpoint_every),
-    )
+    """Train `model` in place and return the `History` of it; the model is left in evaluation mode.
+
+    data, validation: a pair (X, y) of arrays or tensors with m rows each, which stay in memory and are shuffled anew in
+        each epoch, or a DataLoader (or a list) of such pairs, whose own batch size counts. Real numbers take the
+        model's dtype, whole numbers are class labels or tokens.
+    loss: function (output, target) -> mean over the rows. None: cross-entropy for whole targets, mean squared error for
+        real ones. Label smoothing: `nn.CrossEntropyLoss(label_smoothing=0.1)`.
+    metrics: {name: function (output, target) -> mean over the rows}. None: accuracy for whole targets. {}: none.
+    optimizer: a torch Optimizer over `model.parameters()`, which has its own rate. None: AdamW with `learning_rate`.
+    schedule: a torch LRScheduler on that optimizer, moved on after each step (ReduceLROnPlateau: each epoch), or a
+        function from the step (0, 1, ...) to the factor of the rate: `warm_up(cosine(1.0, 1000), 100)` of
+        `course_lib.schedules`.
+    num_epochs, batch_size, accumulate: a step takes `accumulate` batches; its gradient is that of the mean over all
+        their rows, also where the last ones are smaller.
+    clip_norm: largest norm of the gradient (of all parameters together).
+    precision: "fp32", "bf16" or "fp16" (autocast; fp16 with loss scaling).
+    device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is. The model is moved there.
+    compile: pass model and loss through `torch.compile`.
+    recompute: modules of the model (such as `model.blocks`) whose activations are not kept but computed again in the
+        backward pass: less memory, about a third more time (activation checkpointing).
+    patience: stop after so many epochs without a lower validation loss, and put the best weights back.
+    ema: decay of the exponential moving average of the weights, such as 0.999: the average is what is validated, and
+        what the model holds at the end.
+    augment: function (X, y, generator) -> (X, y), called for each training batch; draw from `generator` (a
+        torch.Generator on the device), so that the run can be repeated. `course_lib.training.augment.mixup` is one.
+    checkpoint: folder, written after each epoch and, with `checkpoint_every`, after so many steps. If it holds one, the
+        run goes on from there: on a CPU, with the same weights bit for bit as if it had never stopped.
+    record: path of a file that gets each event as a JSON line; `History.read` reads it.
+    random_state: seed of the order of rows, of dropout and of `augment`. PyTorch's own random state is left as it was.
+    progress: show a bar if the run takes longer than half a second.
+    on_divergence: "raise" an error when the loss becomes NaN or infinite, or "stop" and return the history.
+
+    Ctrl-C or the Stop button ends the run after the step under way: the history is returned, a checkpoint written.
+    On a CPU a bad loss is found before it reaches the weights; on a GPU at most 0.1 s later.
+    Under torchrun, a model in DDP or FSDP2 trains on its process's share of each batch (`batches.share`).
+
+    Raises TypeError or ValueError, before any work, for arguments that cannot be meant; CheckpointError for a folder of
+    another run; TrainingDiverged (a DivergenceError, with `.history`) as said above.
+
+    >>> import torch
+    >>> X = torch.linspace(-1, 1, 100).reshape(-1, 1)
+    >>> history = fit(torch.nn.Linear(1, 1), (X, 3 * X), learning_rate=0.1, num_epochs=40, device="cpu")
+    >>> history.stopped, len(history.frame), history.steps["loss"].shape
+    ('num_epochs', 40, (80,))
+    """
+    num_epochs = whole("num_epochs", num_epochs)
     one_of("on_divergence", on_divergence, ["raise", "stop"])
-    run = _Run(
-        model,
-        data,
-        validation,
-        device,
-        precision,
-        whole("batch_size", batch_size),
-        random_state,
-    )
-    run.take_optimizer(optimizer, learning_rate, schedule)
-    run.take_recipe(
-        loss, metrics, accumulate, clip_norm, patience, ema, augment, compile
-    )
+    run = Run(model, data, validation, batch_size, device, precision, random_state)
+    run.take(loss, metrics, optimizer, learning_rate, schedule, accumulate, clip_norm, patience, ema, augment, compile)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(devices.seeded(run.global_generators, run.seed))
-        for block in recompute:
+        for block in arguments.modules("recompute", recompute):
             stack.enter_context(_recomputing(block))
-        stack.callback(run.history.close)
-        run.begin(checkpoint, every, record)
-        bar = stack.enter_context(
-            Bar(progress and run.rank == 0, num_epochs, run.batches, run.accumulate)
-        )
+        stack.enter_context(devices.seeded(run.global_generators, run.seed + run.rank))
+        stack.callback(lambda: run.history.close())
+        run.begin(checkpoint, checkpoint_every, record)
+        bar = stack.enter_context(Bar(progress and run.rank == 0, num_epochs, run.batches, run.accumulate))
         stop = stack.enter_context(Stop())
         try:
-            run.train(num_epochs, bar, stop)
+            end(run, *train(run, num_epochs, bar, stop))
         except KeyboardInterrupt:
-            run.end(
-                "interrupted",
-                f"Interrupted at once, at step {run.step} (epoch {run.epoch + 1}).",
-            )
+            end(run, "interrupted", f"Interrupted at once, at step {run.step} (epoch {run.epoch + 1}).")
         except TrainingDiverged as error:
-            run.end("diverged", str(error))
+            end(run, "diverged", str(error))
             if on_divergence == "raise":
                 raise
     return run.history
 
 
-class _Run:
-    """A training under way: all that a checkpoint keeps, and what is done in a step, an epoch, at the end."""
+def train(run, num_epochs, bar, stop):
+    """Train until there is a reason to end; return it as `History.stopped` and `History.why` say it."""
+    while run.epoch < num_epochs and not run.out_of_patience():
+        train_epoch(run, bar, stop)
+        if stop.asked:
+            run.save()
+            return "interrupted", f"Interrupted after step {run.step} (epoch {run.epoch + 1})."
+        close_epoch(run)
+    if run.out_of_patience():
+        epoch, loss = run.best["epoch"], run.best["loss"]
+        return "patience", f"The lowest validation loss was {loss:.4g} in epoch {epoch}; {run.patience} epochs brought no lower one."
+    return "num_epochs", f"All {num_epochs} epochs are done."
 
-    def __init__(
-        self, model, data, validation, device, precision, batch_size, random_state
-    ):
-        self.parameters, self.layers = _trainable(model), by_layer(model)
-        self.device, self.precision = devices.pick(device, model), precision
-        self.autocast, self.scaler = (
-            devices.autocast(precision, self.device),
-            devices.loss_scaler(precision, self.device),
-        )
-        self.seed = _seed(random_state)
-        self.rank, self.world = batches.replicas(model)
-        shuffle, dtype = (
-            torch.Generator().manual_seed(self.seed),
-            self.parameters[0].dtype,
-        )
-        self.augmenter = torch.Generator(self.device).manual_seed(self.seed)
-        self.batches = batches.of("data", data, batch_size, self.device, dtype, shuffle)
-        self.held_out = (
-            None
-            if validation is None
-            else batches.of(
-                "validation", validation, 4 * batch_size, self.device, dtype
-            )
-        )
-        self.global_generators = devices.global_generators(self.device)
-        self.generators = [*self.global_generators, shuffle, self.augmenter]
-        if getattr(self.batches, "generator", None) not in (None, shuffle):
-            self.generators.append(self.batches.generator)
-        self.model = model.to(self.device)
-        self.history = History()
-        self.meter = Meter(self.history, self.device, self.world, self.explain)
-        self.epoch = self.batch = self.step = 0
-        self.best, self.seconds = {"loss": math.inf, "epoch": 0, "weights": None}, 0.0
-        self.settings = {
-            "batch_size": batch_size,
-            "random_state": self.seed,
-            "precision": precision,
-            "device": self.device.type,
-        }
 
-    def take_optimizer(self, optimizer, learning_rate, schedule):
-        rate = positive("learning_rate", learning_rate, example="1e-3", ndim=0)
-        if optimizer is None:
-            optimizer = torch.optim.AdamW(
-                self.parameters, lr=rate, fused=self.device.type in ("cpu", "cuda")
-            )
-        self.optimizer = _checked_optimizer(optimizer, self.parameters)
-        self.schedule = _checked_schedule(schedule, self.optimizer, learning_rate)
+def train_epoch(run, bar, stop):
+    """Take all steps of an epoch, or those that are left of it."""
+    run.model.train()
+    devices.reset_peak(run.device)
+    began = time.perf_counter()
+    for group, rows in batches.groups(run.open_epoch(), run.accumulate, run.world):
+        train_step(run, group, rows)
+        if run.every and run.step % run.every == 0:
+            run.save()
+        if stop.asked:
+            break
+        if bar.due() and run.world == 1:
+            run.meter.flush()
+            bar.show(run.step, run.epoch + 1, run.history.last("loss")[0])
+    run.meter.flush()
+    run.seconds += time.perf_counter() - began
 
-    def take_recipe(
-        self, loss, metrics, accumulate, clip_norm, patience, ema, augment, compile
-    ):
-        self.loss, self.metrics, self.compile, self.forward = (
-            loss,
-            metrics,
-            compile,
-            None,
-        )
-        self.accumulate = self.settings["accumulate"] = whole("accumulate", accumulate)
-        self.clip_norm = (
-            None
-            if clip_norm is None
-            else positive("clip_norm", clip_norm, example="1.0", ndim=0)
-        )
-        self.patience = None if patience is None else whole("patience", patience)
-        if patience is not None and self.held_out is None:
-            raise ValueError(
-                "patience waits for the validation loss, and there is none. Pass validation=(X, y)."
-            )
-        self.ema = (
-            None
-            if ema is None
-            else Average(self.parameters, fraction("ema", ema, example="0.999"))
-        )
-        self.augment = augment
 
-    # ---------------------------------------------------------------- the loop
+def train_step(run, group, rows):
+    """Add up the gradients of a group of batches, and move the weights once."""
+    run.optimizer.zero_grad()
+    sums = {}  # loss and metrics, means over all rows of the step
+    for X, y, weight in group:
+        if run.forward is None:
+            run.settle(y)
+        if run.augment is not None:
+            X, y = run.augment(X, y, run.augmenter)
+        with run.autocast():
+            output, loss = run.forward(X, y)
+        _add(sums, "loss", loss.detach(), weight)
+        if run.meter.immediate and not math.isfinite(sums["loss"]):
+            run.meter.keep(sums, math.nan, run.rate(), rows)
+            run.meter.flush()  # raises TrainingDiverged: the bad loss has not touched the weights
+        loss = _times(loss, weight)
+        (loss if run.scaler is None else run.scaler.scale(loss)).backward()
+        for name, metric in run.metrics.items():
+            _add(sums, name, metric(output.detach(), y), weight)
+    update(run, sums, rows)
+    run.step, run.batch = run.step + 1, run.batch + len(group)
 
-    def train(self, num_epochs, bar, stop):
-        while self.epoch < num_epochs and not self.out_of_patience():
-            self.train_epoch(bar, stop)
-            if stop.asked:
-                self.save()
-                return self.end(
-                    "interrupted",
-                    f"Interrupted after step {self.step} (epoch {self.epoch + 1}).",
-                )
-            self.end_epoch()
-        if self.out_of_patience():
-            return self.end("patience", f"The validation loss was lowest in epoch {self.best['epoch']} ({self.best['loss']:.4g}) "
-                            f"and did not fall below that for {self.patience} epochs.")  # fmt: skip
-        return self.end("num_epochs", f"All {num_epochs} epochs are done.")
 
-    def train_epoch(self, bar, stop):
-        self.model.train()
-        devices.reset_peak(self.device)
-        began = time.perf_counter()
-        for group, rows in batches.groups(
-            self.open_epoch(), self.accumulate, self.world
-        ):
-            self.train_step(group, rows)
-            if self.every and self.step % self.every == 0:
-                self.save()
-            if stop.asked:
-                break
-            if bar.due() and self.world == 1:
-                self.meter.flush()
-                bar.show(self.step, self.epoch + 1, self.meter.so_far["loss"][-1])
-        self.meter.flush()
-        self.seconds += time.perf_counter() - began
+def update(run, sums, rows):
+    """Move the weights one step along the gradient, and note what that was."""
+    if run.scaler is not None:
+        run.scaler.unscale_(run.optimizer)
+    look = Look(run.layers) if run.batch == 0 else None  # costs as much as some steps: at the first of each epoch
+    norm, rate = clip(run), run.rate()
+    moved = optimizer_step(run.optimizer, run.scaler)
+    if moved and run.schedule is not None and not isinstance(run.schedule, ReduceLROnPlateau):
+        run.schedule.step()
+    if run.ema is not None:
+        run.ema.update()
+    run.meter.keep(sums, norm, rate, rows)
+    if look is not None:
+        run.history.add(layers=[{"epoch": run.epoch + 1, "step": run.step, **row} for row in look.rows()])
 
-    def train_step(self, group, rows):
-        self.optimizer.zero_grad()
-        sums = {}
-        for X, y, weight in group:
-            if self.forward is None:
-                self.settle(y)
-            if self.augment is not None:
-                X, y = self.augment(X, y, self.augmenter)
-            with self.autocast():
-                output, loss = self.forward(X, y)
-            _add(sums, "loss", loss.detach(), weight)
-            if self.meter.immediate and not math.isfinite(sums["loss"]):
-                self.meter.keep(sums, math.nan, self.rate(), rows)
-                self.meter.flush()  # raises: the bad loss has not touched the weights
-            loss = _times(loss, weight)
-            (loss if self.scaler is None else self.scaler.scale(loss)).backward()
-            for name, metric in self.metrics.items():
-                _add(sums, name, metric(output.detach(), y), weight)
-        self.update(sums, rows)
-        self.step += 1
-        self.batch += len(group)
 
-    def update(self, sums, rows):
-        """Move the weights one step along the gradient, and note what that was."""
-        if self.scaler is not None:
-            self.scaler.unscale_(self.optimizer)
-        look = (
-            Look(self.layers) if self.batch == 0 else None
-        )  # at one step of each epoch
-        norm, rate = self.clip(), self.rate()
-        if self.scaler is None:
-            self.optimizer.step()
-            moved = True
-        else:
-            scale = self.scaler.get_scale()
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            moved = (
-                self.scaler.get_scale() >= scale
-            )  # it left out a step with infinite gradients
-        if (
-            moved
-            and self.schedule is not None
-            and not isinstance(self.schedule, ReduceLROnPlateau)
-        ):
-            self.schedule.step()
-        if self.ema is not None:
-            self.ema.update()
-        self.meter.keep(sums, norm, rate, rows)
-        if look is not None:
-            self.history.add(
-                layers=[
-                    {"epoch": self.epoch + 1, "step": self.step, **row}
-                    for row in look.rows()
-                ]
-            )
+def clip(run):
+    """Cut the gradient to `clip_norm`, if there is one; return its norm before that."""
+    if run.clip_norm is None:
+        return total_norm([p.grad for p in run.parameters if p.grad is not None])
+    norm = torch.nn.utils.clip_grad_norm_(run.parameters, run.clip_norm)
+    return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
-    def clip(self):
-        """Return the norm of the gradient, after cutting the gradient to `clip_norm` if there is one."""
-        if self.clip_norm is not None:
-            norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-        else:
-            norm = torch.nn.utils.get_total_norm(
-                [p.grad for p in self.parameters if p.grad is not None]
-            )
-        return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
-    def end_epoch(self):
-        """Validate, remember the best weights, write the epoch into the history and the checkpoint."""
-        began = time.perf_counter()
-        self.epoch, self.batch = self.epoch + 1, 0
-        row = {
-            "epoch": self.epoch,
-            "step": self.step,
-            **self.meter.means(),
-            "learning_rate": self.history.last_rate(),
-        }
-        throughput = sum(self.meter.rows) / self.seconds
-        with self.ema.applied() if self.ema is not None else contextlib.nullcontext():
-            if self.held_out is not None:
-                found = objective.evaluate(
-                    self.model, self.held_out, self.loss, self.metrics, self.autocast
-                )
-                row.update(
-                    {f"validation_{name}": value for name, value in found.items()}
-                )
-                self.remember(found["loss"])
-        if isinstance(self.schedule, ReduceLROnPlateau):
-            self.schedule.step(row.get("validation_loss", row["loss"]))
-        if self.scaler is not None:
-            row["loss_scale"] = self.scaler.get_scale()
-        row.update(seconds=self.seconds + time.perf_counter() - began, samples_per_second=throughput,
-                   memory_mib=devices.memory_mib(self.device))  # fmt: skip
-        self.history.add(epoch=row)
-        self.seconds = 0.0
-        self.meter.begin_epoch()
-        self.save()
+def optimizer_step(optimizer, scaler):
+    """Move the weights; return whether they moved: loss scaling leaves out a step with infinite gradients."""
+    if scaler is None:
+        optimizer.step()
+        return True
+    scale = scaler.get_scale()
+    scaler.step(optimizer)
+    scaler.update()
+    return scaler.get_scale() >= scale
 
-    # ---------------------------------------------------------------- its parts
 
-    def settle(self, y):
-        """Choose loss and metrics by the targets of the first batch, if none were named."""
-        self.loss = objective.default_loss(y) if self.loss is None else self.loss
-        self.metrics = (
-            objective.default_metrics(y) if self.metrics is None else self.metrics
-        )
+def close_epoch(run):
+    """Validate, remember the best weights, write the epoch into the history and a checkpoint."""
+    began = time.perf_counter()
+    run.epoch, run.batch = run.epoch + 1, 0
+    row = {"epoch": run.epoch, "step": run.step, **run.meter.means(), "learning_rate": run.history.last("learning_rate")[0]}
+    throughput = sum(run.meter.rows) / run.seconds
+    if run.held_out is not None:
+        with run.ema.applied() if run.ema is not None else contextlib.nullcontext():
+            found = objective.evaluate_batches(run.model, run.held_out, run.loss, run.metrics, run.autocast)
+            run.remember(found["loss"])
+        row.update({f"validation_{name}": value for name, value in found.items()})
+    if isinstance(run.schedule, ReduceLROnPlateau):
+        run.schedule.step(row.get("validation_loss", row["loss"]))
+    if run.scaler is not None:
+        row["loss_scale"] = run.scaler.get_scale()
+    row.update(seconds=run.seconds + time.perf_counter() - began, samples_per_second=throughput,
+               memory_mib=devices.memory_mib(run.device))  # fmt: skip
+    run.history.add(epoch=row)
+    run.meter.begin_epoch()
+    run.seconds = 0.0
+    run.save()
 
-        def forward(X, y):
-            output = self.model(X)
-            return output, self.loss(output, y)
 
-        self.forward = torch.compile(forward) if self.compile else forward
-
-    def open_epoch(self):
-        """Return the batches from where the run stands. A resumed epoch is drawn again from its beginning."""
-        now = [generator.get_state() for generator in self.generators]
-        if self.batch == 0:
-            self.epoch_start = now
-        _set(self.generators, self.epoch_start)
-        rest = self.batches.epoch(self.batch, self.rank, self.world)
-        if self.batch:
-            _set(self.generators, now)
-        return rest
-
-    def remember(self, loss):
-        if self.patience is not None and loss < self.best["loss"]:
-            weights = {
-                name: value.detach().clone()
-                for name, value in _bare(self.model).state_dict().items()
-            }
-            self.best = {"loss": loss, "epoch": self.epoch, "weights": weights}
-
-    def out_of_patience(self):
-        return (
-            self.patience is not None
-            and self.epoch - self.best["epoch"] >= self.patience
-        )
-
-    def rate(self):
-        return self.optimizer.param_groups[0]["lr"]
-
-    def explain(self, step):
-        losses, norms = (
-            list(self.history._steps[name]) for name in ("loss", "gradient_norm")
-        )
-        return explain(
-            step,
-            self.epoch + 1,
-            losses,
-            norms[:-1],
-            self.rate(),
-            self.precision,
-            self.clip_norm is not None,
-        )
-
-    def end(self, stopped, why):
-        """Leave the best or the averaged weights in the model, in evaluation mode, and say how the run ended."""
-        if self.best["weights"] is not None:
-            _bare(self.model).load_state_dict(self.best["weights"])
-        elif self.ema is not None and stopped != "diverged":
-            self.ema.put()
-        self.model.eval()
-        self.history.add(end={"stopped": stopped, "why": why})
-
-    # ---------------------------------------------------------------- checkpoints
-
-    def begin(self, checkpoint, every, record):
-        """Go on from the newest checkpoint, if there is one, and open the files of the record."""
-        self.checkpoints, self.every, state = None, every, None
-        files = [record] if record is not None and self.rank == 0 else []
-        if checkpoint is not None:
-            self.checkpoints = Checkpoints(checkpoint)
-            state = self.checkpoints.load(self.device)
-            files += (
-                [self.checkpoints.folder / "history.jsonl"] if self.rank == 0 else []
-            )
-        if state is not None:
-            self.resume(state)
-        self.history.open(*files)
-        if state is None:
-            size = sum(p.numel() for p in self.parameters)
-            self.history.add(
-                start={
-                    "model": type(_bare(self.model)).__name__,
-                    "n_parameters": size,
-                    **self.settings,
-                }
-            )
-        else:
-            self.history.add(resume=self.step)
-
-    def save(self):
-        if self.checkpoints is None or self.rank > 0:
-            return
-        self.meter.flush()
-        parts = {name: part.state_dict() for name, part in self.stateful().items()}
-        places = {
-            "epoch": self.epoch,
-            "batch": self.batch,
-            "step": self.step,
-            "seconds": self.seconds,
-        }
-        now = [generator.get_state() for generator in self.generators]
-        start = self.epoch_start if self.batch else now
-        self.checkpoints.save(
-            {
-                "settings": self.settings,
-                **places,
-                **parts,
-                "generators": now,
-                "epoch_start": start,
-                "best": self.best,
-            }
-        )
-
-    def resume(self, state):
-        differ = {name: (there, self.settings[name]) for name, there in state["settings"].items()
-                  if name in ("batch_size", "accumulate", "random_state") and there != self.settings[name]}  # fmt: skip
-        if differ:
-            said = ", ".join(
-                f"{name} {there} there and {here} here"
-                for name, (there, here) in differ.items()
-            )
-            raise CheckpointError(
-                f"the checkpoint in {self.checkpoints.folder} is of another run: {said}. Name another folder."
-            )
-        ours, theirs = (
-            {name: tuple(v.shape) for name, v in w.items()}
-            for w in (_bare(self.model).state_dict(), state["model"])
-        )
-        if ours != theirs:
-            raise CheckpointError(
-                f"the checkpoint in {self.checkpoints.folder} is of another model. Name another folder."
-            )
-        for name, part in self.stateful().items():
-            part.load_state_dict(state[name])
-        self.epoch, self.batch, self.step, self.seconds = (
-            state[name] for name in ("epoch", "batch", "step", "seconds")
-        )
-        self.best, self.epoch_start = (
-            state["best"],
-            [values.cpu() for values in state["epoch_start"]],
-        )
-        _set(self.generators, state["generators"])
-        with contextlib.suppress(OSError, ValueError):
-            self.history = self.meter.history = History.read(
-                self.checkpoints.folder / "history.jsonl"
-            )
-
-    def stateful(self):
-        parts = {"model": _bare(self.model), "optimizer": self.optimizer, "schedule": self.schedule, "scaler": self.scaler,
-                 "ema": self.ema, "meter": self.meter}  # fmt: skip
-        return {name: part for name, part in parts.items() if part is not None}
+def end(run, stopped, why):
+    """Leave the best or the averaged weights in the model, in evaluation mode, and say how the run ended."""
+    if run.best["weights"] is not None:
+        run.bare.load_state_dict(run.best["weights"])
+    elif run.ema is not None and run.ema.steps:
+        run.ema.put()
+    run.model.eval()
+    run.history.add(end={"stopped": stopped, "why": why})
 
 
 def _add(sums, name, value, weight):
@@ -445,77 +220,11 @@ def _times(value, weight):
     return value if weight == 1 else value * weight
 
 
-def _set(generators, states):
-    for generator, state in zip(generators, states):
-        generator.set_state(state.cpu())
-
-
-def _bare(model):
-    """The model itself, without the cover that data parallelism puts around it."""
-    return (
-        model.module
-        if isinstance(model, torch.nn.parallel.DistributedDataParallel)
-        else model
-    )
-
-
-def _seed(random_state):
-    return (
-        int(np.random.default_rng().integers(2**31))
-        if random_state is None
-        else whole("random_state", random_state, minimum=0)
-    )
-
-
-def _trainable(model):
-    if not isinstance(model, torch.nn.Module):
-        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}.")
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    if not parameters:
-        raise ValueError(
-            "model has no parameter to train. Set requires_grad on those that should learn."
-        )
-    return parameters
-
-
-def _checked_optimizer(optimizer, parameters):
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise TypeError(
-            f"optimizer must be a torch.optim.Optimizer over model.parameters(); got {optimizer!r}."
-        )
-    ours = set(map(id, parameters))
-    if not any(
-        id(p) in ours for group in optimizer.param_groups for p in group["params"]
-    ):
-        raise ValueError(
-            "optimizer moves no parameter of this model. Make it from model.parameters()."
-        )
-    return optimizer
-
-
-def _checked_schedule(schedule, optimizer, learning_rate):
-    if schedule is None:
-        return None
-    if isinstance(schedule, LRScheduler):
-        if schedule.optimizer is not optimizer:
-            raise ValueError(
-                "schedule steers another optimizer. Pass its optimizer too: fit(..., optimizer=..., schedule=...)."
-            )
-        return schedule
-    if not callable(schedule):
-        raise TypeError(
-            f"schedule must be a torch LRScheduler or a function of the step; got {schedule!r}."
-        )
-    return LambdaLR(optimizer, lambda step: float(schedule(step)))
-
-
 @contextlib.contextmanager
 def _recomputing(block):
-    """Inside the block of code, forget the activations of a module and compute them again in the backward pass."""
+    """Inside, forget the activations of a module after its forward pass, and compute them again in the backward pass."""
     forward = block.forward
-    block.forward = lambda *inputs, **named: recomputed(
-        forward, *inputs, use_reentrant=False, **named
-    )
+    block.forward = lambda *inputs, **named: recomputed(forward, *inputs, use_reentrant=False, **named)
     try:
         yield
     finally:

@@ -48,9 +48,7 @@ class History:
             if event is not None:
                 history._take(event)
         if not history.settings:
-            raise ValueError(
-                f"{path} is not the record of a run: no line of it starts one."
-            )
+            raise ValueError(f"{path} is not the record of a run: no line of it starts one.")
         return history
 
     # ---------------------------------------------------------------- what is read
@@ -71,11 +69,13 @@ class History:
     def steps(self):
         return {name: np.array(values) for name, values in self._steps.items()}
 
+    @property
+    def n_steps(self):
+        return len(self._steps["loss"])
+
     def plot(self):
         """Return the picture of losses, metrics, learning rate and gradient norms, with an alt text of their numbers."""
-        from course_lib.labs import (
-            training_history,
-        )  # a floor above: drawing is loaded when a picture is asked for
+        from course_lib.labs import training_history  # a floor above: drawing is loaded when a picture is asked for
 
         return training_history.picture(self)
 
@@ -105,17 +105,14 @@ class History:
         if not self._epochs:
             return f"History: no epoch yet. {self.why}".strip()
         last = self._epochs[-1]
-        said = [
-            f"{name} {last[name]:.4g}"
-            for name in last
-            if name.endswith(("loss", "accuracy"))
-        ]
-        return f"History: {last['epoch']} epochs, {len(self._steps['loss'])} steps, {', '.join(said)}. {self.why}".strip()
+        said = [f"{name} {last[name]:.4g}" for name in last if name.endswith(("loss", "accuracy"))]
+        return f"History: {last['epoch']} epochs, {self.n_steps} steps, {', '.join(said)}. {self.why}".strip()
 
     # ---------------------------------------------------------------- what is written
 
-    def last_rate(self):
-        return self._steps["learning_rate"][-1]
+    def last(self, name, n=1):
+        """Return the last `n` entries of a column of `steps`, oldest first."""
+        return list(self._steps[name][-n:])
 
     def open(self, *paths):
         """Write every event from now on to these files too, one line each, behind what they already hold."""

@@ -25,9 +25,7 @@ class Meter:
     def keep(self, sums, norm, rate, rows):
         """Note one step: `sums` holds its loss and metrics, all of them means over its `rows` rows."""
         for name, value in (*sums.items(), ("gradient_norm", norm)):
-            self.pending.setdefault(name, []).append(
-                float(value) if self.immediate else value
-            )
+            self.pending.setdefault(name, []).append(float(value) if self.immediate else value)
         self.rates.append(rate)
         self.rows.append(rows)
 
@@ -36,10 +34,7 @@ class Meter:
         if not self.rates:
             return
         values = {name: self._numbers(values) for name, values in self.pending.items()}
-        bad = next(
-            (i for i, loss in enumerate(values["loss"]) if not math.isfinite(loss)),
-            None,
-        )
+        bad = next((i for i, loss in enumerate(values["loss"]) if not math.isfinite(loss)), None)
         until = len(self.rates) if bad is None else bad + 1
         for name, numbers in values.items():
             self.so_far.setdefault(name, []).extend(numbers[:until])
@@ -47,18 +42,14 @@ class Meter:
                                 "gradient_norm": values["gradient_norm"][:until]})  # fmt: skip
         self.pending, self.rates = {name: [] for name in self.pending}, []
         if bad is not None:
-            step = len(self.history._steps["loss"]) - 1
+            step = self.history.n_steps - 1
             raise TrainingDiverged(self.history, step, self.explain(step))
 
     def _numbers(self, values):
         if self.immediate:
             return values
-        values = torch.stack(
-            [torch.as_tensor(value, dtype=torch.float32) for value in values]
-        )
-        if (
-            self.world > 1
-        ):  # the parts of a step are weighted so that their mean over the processes is the step's
+        values = torch.stack([torch.as_tensor(value, dtype=torch.float32) for value in values])
+        if self.world > 1:  # the parts of a step are weighted so that their mean over the processes is the step's
             torch.distributed.all_reduce(values)
             values /= self.world
         return values.tolist()
@@ -66,10 +57,7 @@ class Meter:
     def means(self):
         """Return the means over the epoch: of loss and metrics over its rows, of the gradient norm over its steps."""
         rows = sum(self.rows)
-        means = {
-            name: sum(map(float.__mul__, map(float, self.rows), values)) / rows
-            for name, values in self.so_far.items()
-        }
+        means = {name: sum(map(float.__mul__, map(float, self.rows), values)) / rows for name, values in self.so_far.items()}
         means["gradient_norm"] = sum(self.so_far["gradient_norm"]) / len(self.rows)
         return means
 

@@ -21,11 +21,7 @@ def cross_entropy(output, target):
 
     Targets may also be probabilities, in the shape of `output`: what mixup makes.
     """
-    if (
-        output.ndim > 2
-        and not target.is_floating_point()
-        and output.shape[:-1] == target.shape
-    ):
+    if output.ndim > 2 and not target.is_floating_point() and output.shape[:-1] == target.shape:
         output, target = output.flatten(0, -2), target.flatten()
     return F.cross_entropy(output, target)
 
@@ -34,23 +30,17 @@ def squared_error(output, target):
     """Mean squared error. An output (m, 1) is held against a target (m,), which PyTorch would spread to (m, m)."""
     if output.shape != target.shape:
         if output.numel() != target.numel():
-            raise ValueError(
-                f"the model's output has shape {tuple(output.shape)}, y has {tuple(target.shape)}. Make them equal."
-            )
+            raise ValueError(f"the model's output has shape {tuple(output.shape)}, y has {tuple(target.shape)}. Make them equal.")
         output = output.reshape(target.shape)
     return F.mse_loss(output, target)
 
 
 def accuracy(output, target):
     """Share of rows whose largest logit is that of the target; of targets that are probabilities the largest counts."""
-    axis = (
-        1
-        if output.ndim == target.ndim + 1 and output.shape[:-1] != target.shape
-        else -1
-    )
+    axis = 1 if output.ndim == target.ndim + 1 and output.shape[:-1] != target.shape else -1
     if target.is_floating_point():
         target = target.argmax(-1)
-    return (output.argmax(axis) == target).float().mean()
+    return (output.argmax(axis) == target).mean(dtype=torch.float32)
 
 
 @contextlib.contextmanager
@@ -65,7 +55,7 @@ def evaluation_mode(model):
 
 
 @torch.no_grad()
-def evaluate(model, batches, loss, metrics, autocast=contextlib.nullcontext):
+def evaluate_batches(model, batches, loss, metrics, autocast=contextlib.nullcontext):
     """Return {"loss": mean over all rows, name of each metric: mean over all rows} of `batches`, without training."""
     sums, rows = dict.fromkeys(["loss", *metrics], 0.0), 0
     with evaluation_mode(model):

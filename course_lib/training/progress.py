@@ -12,12 +12,7 @@ class Bar:
     """A bar over all steps in the terminal or the notebook; `wanted=False` shows none."""
 
     def __init__(self, wanted, num_epochs, batches, accumulate):
-        self.wanted, self.num_epochs, self.batches, self.accumulate = (
-            wanted,
-            num_epochs,
-            batches,
-            accumulate,
-        )
+        self.wanted, self.num_epochs, self.batches, self.accumulate = (wanted, num_epochs, batches, accumulate)
         self.bar, self.next = None, time.perf_counter() + SECONDS_BEFORE
 
     def due(self):
@@ -35,9 +30,7 @@ class Bar:
         if self.bar is None:
             self.bar = self._new()
         self.bar.n = step
-        self.bar.set_postfix_str(
-            f"epoch {epoch} of {self.num_epochs}, loss {loss:.4g}", refresh=True
-        )
+        self.bar.set_postfix_str(f"epoch {epoch} of {self.num_epochs}, loss {loss:.4g}", refresh=True)
 
     def _new(self):
         from tqdm.auto import tqdm

@@ -1,0 +1,70 @@
+"""What `fit` accepts: each check names the argument, what it got and what would do."""
+
+import numpy as np
+import torch
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
+
+from course_lib._inputs import positive, whole
+
+
+def trainable(model):
+    """Return the parameters that take part in training."""
+    if not isinstance(model, torch.nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}.")
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    if not parameters:
+        raise ValueError("model has no parameter to train. Set requires_grad on those that should learn.")
+    return parameters
+
+
+def seed(random_state):
+    """Return the whole number of `random_state`; a new one for None."""
+    return int(np.random.default_rng().integers(2**31)) if random_state is None else whole("random_state", random_state, minimum=0)
+
+
+def optimizer_of(optimizer, parameters, learning_rate):
+    """Return `optimizer`, or AdamW with `learning_rate` if there is none."""
+    rate = positive("learning_rate", learning_rate, example="1e-3", ndim=0)
+    if optimizer is None:
+        return torch.optim.AdamW(parameters, lr=rate, fused=parameters[0].device.type in ("cpu", "cuda"))
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise TypeError(f"optimizer must be a torch.optim.Optimizer over model.parameters(); got {optimizer!r}.")
+    ours = set(map(id, parameters))
+    if not any(id(p) in ours for group in optimizer.param_groups for p in group["params"]):
+        raise ValueError("optimizer moves no parameter of this model. Make it from model.parameters().")
+    return optimizer
+
+
+def schedule_of(schedule, optimizer):
+    """Return `schedule` as a torch LRScheduler on `optimizer`; None stays None."""
+    if schedule is None:
+        return None
+    if isinstance(schedule, LRScheduler):
+        if schedule.optimizer is not optimizer:
+            raise ValueError("schedule steers another optimizer. Pass that one too: fit(..., optimizer=..., schedule=...).")
+        return schedule
+    if not callable(schedule):
+        raise TypeError(f"schedule must be a torch LRScheduler or a function from the step to a factor; got {schedule!r}.")
+    return LambdaLR(optimizer, lambda step: float(schedule(step)))
+
+
+def function(name, value):
+    """Return `value`, a function or None."""
+    if value is not None and not callable(value):
+        raise TypeError(f"{name} must be a function or None; got {value!r}.")
+    return value
+
+
+def functions(name, value):
+    """Return `value`, a dict from names to functions or None."""
+    if value is not None and not (isinstance(value, dict) and all(map(callable, value.values()))):
+        raise TypeError(f"{name} must be a dict of functions such as {{'accuracy': f}}, f(output, target); got {value!r}.")
+    return value
+
+
+def modules(name, value):
+    """Return `value` as a list of modules."""
+    value = list(value) if isinstance(value, (list, tuple, torch.nn.ModuleList, torch.nn.Sequential)) else [value]
+    if not all(isinstance(module, torch.nn.Module) for module in value):
+        raise TypeError(f"{name} must be a list of modules of the model, such as model.blocks; got {value!r}.")
+    return value

@@ -1,0 +1,170 @@
+"""A training under way: its parts, and what a checkpoint keeps of them."""
+
+import contextlib
+import math
+import shutil
+
+import torch
+
+from course_lib._inputs import fraction, positive, whole
+from course_lib.training import arguments, batches, devices, objective
+from course_lib.training.average import Average
+from course_lib.training.checkpoint import CheckpointError, Checkpoints
+from course_lib.training.divergence import explain
+from course_lib.training.history import History
+from course_lib.training.layers import by_layer
+from course_lib.training.meter import Meter
+
+
+class Run:
+    """The parts of one training. Made of checked arguments; nothing is trained or written yet."""
+
+    def __init__(self, model, data, validation, batch_size, device, precision, random_state):
+        self.parameters, self.layers = arguments.trainable(model), by_layer(model)
+        self.device, self.precision = devices.pick(device, model), precision
+        self.autocast, self.scaler = devices.autocast(precision, self.device), devices.loss_scaler(precision, self.device)
+        self.seed, batch_size = arguments.seed(random_state), whole("batch_size", batch_size)
+        self.rank, self.world = batches.replicas(model)
+        shuffle, dtype = torch.Generator().manual_seed(self.seed), self.parameters[0].dtype
+        self.batches = batches.of("data", data, batch_size, self.device, dtype, shuffle)
+        self.held_out = None if validation is None else batches.of("validation", validation, 4 * batch_size, self.device, dtype)
+        self.augmenter = torch.Generator(self.device).manual_seed(self.seed)
+        self.global_generators = devices.global_generators(self.device)
+        self.generators = [*self.global_generators, shuffle, self.augmenter]
+        if self.batches.generator not in (None, shuffle):
+            self.generators.append(self.batches.generator)
+        self.model, self.bare = model.to(self.device), batches.bare(model)
+        self.history = History()
+        self.meter = Meter(self.history, self.device, self.world, self.explain)
+        self.epoch = self.batch = self.step = 0  # all three are done, not under way; batch counts within the epoch
+        self.best, self.seconds = {"loss": math.inf, "epoch": 0, "weights": None}, 0.0
+        self.settings = {"batch_size": batch_size, "random_state": self.seed, "precision": precision, "device": self.device.type}
+
+    def take(self, loss, metrics, optimizer, learning_rate, schedule, accumulate, clip_norm, patience, ema, augment, compile):
+        """Take what is done in each step."""
+        self.loss, self.metrics = arguments.function("loss", loss), arguments.functions("metrics", metrics)
+        self.optimizer = arguments.optimizer_of(optimizer, self.parameters, learning_rate)
+        self.schedule = arguments.schedule_of(schedule, self.optimizer)
+        self.accumulate = self.settings["accumulate"] = whole("accumulate", accumulate)
+        self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm, example="1.0", ndim=0)
+        self.patience = None if patience is None else whole("patience", patience)
+        if patience is not None and self.held_out is None:
+            raise ValueError("patience waits for the validation loss, and there is none. Pass validation=(X, y).")
+        self.ema = None if ema is None else Average(self.parameters, fraction("ema", ema, example="0.999"))
+        self.augment, self.compile, self.forward = arguments.function("augment", augment), compile, None
+
+    def settle(self, y):
+        """Choose loss and metrics by the targets of the first batch, if none were named."""
+        self.loss = objective.default_loss(y) if self.loss is None else self.loss
+        self.metrics = objective.default_metrics(y) if self.metrics is None else self.metrics
+
+        def forward(X, y):
+            output = self.model(X)
+            return output, self.loss(output, y)
+
+        self.forward = torch.compile(forward) if self.compile else forward
+
+    def rate(self):
+        return self.optimizer.param_groups[0]["lr"]
+
+    def explain(self, step):
+        """Say what is known of the bad loss at `step`."""
+        losses, norms = (self.history.last(name, 4) for name in ("loss", "gradient_norm"))
+        return explain(step, self.epoch + 1, losses, norms[:-1], self.rate(), self.precision, self.clip_norm is not None)
+
+    # ---------------------------------------------------------------- early stopping
+
+    def remember(self, loss):
+        """Keep the weights if this validation loss is the lowest."""
+        if self.patience is not None and loss < self.best["loss"]:
+            weights = {name: value.detach().clone() for name, value in self.bare.state_dict().items()}
+            self.best = {"loss": loss, "epoch": self.epoch, "weights": weights}
+
+    def out_of_patience(self):
+        return self.patience is not None and self.epoch - self.best["epoch"] >= self.patience
+
+    # ---------------------------------------------------------------- checkpoints
+
+    def begin(self, checkpoint, every, record):
+        """Go on from the newest checkpoint, if there is one, and open the files of the record."""
+        self.checkpoints = None if checkpoint is None else Checkpoints(checkpoint)
+        self.every = None if every is None else whole("checkpoint_every", every)
+        log = None if checkpoint is None else self.checkpoints.folder / "history.jsonl"
+        state = None if checkpoint is None else self.checkpoints.load(self.device)
+        if state is not None:
+            self.resume(state, log)
+            if record is not None and not _holds_something(record) and log.exists():
+                shutil.copyfile(log, record)
+        if self.rank == 0:
+            self.history.open(*(path for path in (log, record) if path is not None))
+        size = sum(p.numel() for p in self.parameters)
+        start = {"model": type(self.bare).__name__, "n_parameters": size, "torch": torch.__version__, **self.settings}
+        self.history.add(**({"start": start} if state is None else {"resume": self.step}))
+
+    def open_epoch(self):
+        """Return the batches from where the run stands; a resumed epoch is drawn again from its beginning."""
+        now = [generator.get_state() for generator in self.generators]
+        if self.batch == 0:
+            self.epoch_start = now
+            return self.batches.epoch(0, self.rank, self.world)
+        _set(self.generators, self.epoch_start)
+        rest = self.batches.epoch(self.batch, self.rank, self.world)
+        _set(self.generators, now)
+        return rest
+
+    def save(self):
+        """Write a checkpoint, if there is a folder for it."""
+        if self.checkpoints is None or self.rank > 0:
+            return
+        self.meter.flush()
+        now = [generator.get_state() for generator in self.generators]
+        self.checkpoints.save({
+            "settings": self.settings, "epoch": self.epoch, "batch": self.batch, "step": self.step, "seconds": self.seconds,
+            **{name: part.state_dict() for name, part in self.parts().items()},
+            "best": self.best, "generators": now, "epoch_start": self.epoch_start if self.batch else now,
+        })  # fmt: skip
+
+    def resume(self, state, log):
+        """Go on from the state of a checkpoint; raises CheckpointError if it is of another run."""
+        self.check_same_run(state)
+        for name, part in self.parts().items():
+            part.load_state_dict(state[name])
+        self.epoch, self.batch, self.step, self.seconds = (state[name] for name in ("epoch", "batch", "step", "seconds"))
+        self.best, self.epoch_start = state["best"], state["epoch_start"]
+        _set(self.generators, state["generators"])
+        with contextlib.suppress(FileNotFoundError, ValueError):  # weights matter more than a lost record
+            self.history = self.meter.history = History.read(log)
+
+    def check_same_run(self, state):
+        where = f"The checkpoint in {self.checkpoints.folder} is of"
+        here = {name: self.settings[name] for name in ("batch_size", "accumulate", "random_state")}
+        differ = [f"{name} is {state['settings'][name]} there and {value} here" for name, value in here.items()
+                  if state["settings"][name] != value]  # fmt: skip
+        if differ:
+            raise CheckpointError(f"{where} another run: {', '.join(differ)}. Name another folder.")
+        ours, theirs = ({name: tuple(values.shape) for name, values in weights.items()}
+                        for weights in (self.bare.state_dict(), state["model"]))  # fmt: skip
+        if ours != theirs:
+            raise CheckpointError(f"{where} another model: its weights have other names or shapes. Name another folder.")
+        missing = [name for name in self.parts() if name not in state]
+        if missing:
+            raise CheckpointError(f"{where} a run without {', '.join(missing)}. Name another folder.")
+
+    def parts(self):
+        """Everything with a `state_dict`, by name."""
+        parts = {"model": self.bare, "optimizer": self.optimizer, "schedule": self.schedule, "scaler": self.scaler,
+                 "ema": self.ema, "meter": self.meter}  # fmt: skip
+        return {name: part for name, part in parts.items() if part is not None}
+
+
+def _set(generators, states):
+    for generator, state in zip(generators, states):
+        generator.set_state(state.cpu())
+
+
+def _holds_something(path):
+    try:
+        with open(path, "rb") as file:
+            return bool(file.read(1))
+    except FileNotFoundError:
+        return False
