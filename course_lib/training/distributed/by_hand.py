@@ -5,20 +5,21 @@ import torch.distributed as dist
 from torch import nn
 
 from course_lib._inputs import whole
+from course_lib.training import batches
 from course_lib.training.distributed.group import device_of_this_process
 
 
 def share(n_rows):
     """The rows of a batch that belong to this process, as a slice, and its weight: its rows / all rows.
 
-    The first processes get one row more where the rows do not come out even. The weights sum to 1. A process without
-    a row of its own takes the first one with weight 0, because every process must take part in every step.
+    The parts differ by one row at most, and the weights sum to 1. A process without a row of its own takes the first
+    one with weight 0, because every process must take part in every step.
 
-        rows, weight = share(len(X))          # 5 rows on 2 processes: slice(0, 3), 0.6 and slice(3, 5), 0.4
+        rows, weight = share(len(X))          # 5 rows on 2 processes: slice(0, 2), 0.4 and slice(2, 5), 0.6
     """
-    n_rows, rank, nproc = whole("n_rows", n_rows), dist.get_rank(), dist.get_world_size()
-    start, end = (-(-n_rows * r // nproc) for r in (rank, rank + 1))
-    return slice(start, end) if end > start else slice(0, 1), (end - start) / n_rows
+    n_rows = whole("n_rows", n_rows)
+    rows, own = batches.share(n_rows, dist.get_rank(), dist.get_world_size())
+    return rows, own / n_rows
 
 
 def average_gradients(model, weight):

@@ -14,16 +14,16 @@ from course_lib.training.distributed.group import device_of_this_process
 
 
 def bytes_per_step(parameters, activations, nproc, *, blocks=1, bytes_per_value=4):
-    """Bytes that each process sends in one training step, for each way to split, as a dict.
+    """Bytes that each process sends in one training step (mean over the processes), for each way to split, as a dict.
 
     parameters: number of weights. activations: values between two blocks for the whole batch, rows x width (x tokens).
     An all-reduce in a ring sends 2 (n - 1) / n of its tensor, a gather or a scatter half of that (Patarasuk and Yuan,
     2009). Data parallel: one all-reduce of the gradients. Sharded: two gathers of the weights, one scatter of the
-    gradients. Tensor parallel: in each block one all-reduce forward and one backward. Pipeline: activations forward
-    and their gradients backward over one border.
+    gradients (on gloo as dear as an all-reduce). Tensor parallel: in each block one all-reduce forward and one
+    backward. Pipeline: the activations over each of n - 1 borders, and their gradients back.
 
     >>> bytes_per_step(1000, 100, 2, blocks=3)
-    {'data parallel': 4000, 'sharded': 6000, 'tensor parallel': 2400, 'pipeline': 800}
+    {'data parallel': 4000, 'sharded': 6000, 'tensor parallel': 2400, 'pipeline': 400}
     """
     nproc = whole("nproc", nproc)
     part = bytes_per_value * (nproc - 1) / nproc
@@ -31,7 +31,7 @@ def bytes_per_step(parameters, activations, nproc, *, blocks=1, bytes_per_value=
         "data parallel": 2 * part * parameters,
         "sharded": 3 * part * parameters,
         "tensor parallel": 4 * part * activations * blocks,
-        "pipeline": 2 * bytes_per_value * activations * (nproc > 1),
+        "pipeline": 2 * part * activations,
     }
     return {kind: round(value) for kind, value in sent.items()}
 

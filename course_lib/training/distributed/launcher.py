@@ -1,5 +1,6 @@
 """Start torchrun from a notebook or a program, show what its processes print, and bring back rank 0's result."""
 
+import io
 import json
 import os
 import re
@@ -73,13 +74,11 @@ def _run(function, nproc, folder):
             stdout=subprocess.PIPE,
             stderr=log,
             env=environment,
-            encoding="utf-8",
-            errors="replace",
             start_new_session=True,  # Ctrl-C comes here, and only here
         ) as torchrun,
     ):
         try:
-            for line in torchrun.stdout:
+            for line in io.TextIOWrapper(torchrun.stdout, "utf-8", errors="replace", newline=""):  # a bar's \r ends a line too
                 print(line, end="", flush=True)
             return torchrun.wait()
         finally:
