@@ -71,10 +71,12 @@ class Card:
     def figure(self):
         """Return the Matplotlib figure."""
         claim, effects = self.measured.claim, self.measured.effects
-        fig, axes = figures.new(min(2.2 + 2.4 * len(effects), 9.5), 4, nrows=2, ncols=len(effects))
+        width = min(2.2 + 2.4 * len(effects), 9.5)
+        letters = round(13 * width / len(effects) - 4)  # that a title of this size has room for
+        fig, axes = figures.new(width, 3.6, nrows=2, ncols=len(effects))
         axes[0, 0].get_gridspec().set_height_ratios([2.6, 1])
         for (above, below), case, effect, seeds in zip(axes.T, claim.cases, effects, self.measured.seeds):
-            above.set_title("\n".join(textwrap.wrap(f"when {case.when}", 32 if len(effects) < 4 else 24)), fontsize=9)
+            above.set_title("\n".join(textwrap.wrap(f"when {case.when}", letters)), fontsize=9)
             _draw_seeds(above, claim, effect, seeds)
             _draw_change(below, claim, effect, seeds)
         axes[0, 0].set_ylabel("\n".join(textwrap.wrap(claim.metric, 28)))
@@ -88,7 +90,7 @@ class Card:
         words = [f"<b>{', '.join(self.measured.claim.ids)}</b> {html.escape(table.row(self.measured.claim.id).wording)}"]
         verdict = f"<b>Verdict:</b> {html.escape(str(self.verdict))}."
         foot = f"<details><summary><small>{html.escape(self._again())} How to read it</small></summary>{HOW_TO_READ}</details>"
-        data["text/html"] = "<div>" + "<br>".join([*words, data["text/html"], verdict]) + foot + "</div>"
+        data["text/html"] = '<div style="margin-bottom: 1em">' + "<br>".join([*words, data["text/html"], verdict]) + foot + "</div>"
         return data, metadata
 
     def _again(self):
