@@ -31,7 +31,9 @@ class Checkpoints:
     def save(self, state):
         """Write `state` (tensors, numbers, texts, lists and dicts) and keep the one before it."""
         new = self.folder / "new.pt"
-        torch.save({"format": FORMAT, **_plain(state)}, new)
+        with open(new, "wb", buffering=2**20) as file:  # torch.save writes many small pieces
+            torch.save({"format": FORMAT, **_plain(state)}, file)
+        self.previous.unlink(missing_ok=True)  # at each moment from here on, at least one whole file has its name
         if self.latest.exists():
             os.replace(self.latest, self.previous)
         os.replace(new, self.latest)

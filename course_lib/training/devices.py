@@ -1,6 +1,7 @@
 """Where a model is trained and in which numbers: the device, autocast, loss scaling, memory, random states."""
 
 import contextlib
+import functools
 
 import psutil
 import torch
@@ -66,7 +67,12 @@ def memory_mib(device):
     """Peak memory in MiB: what PyTorch took on a GPU since `reset_peak`, what the whole process holds on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return psutil.Process().memory_info().rss / 2**20
+    return _process().memory_info().rss / 2**20
+
+
+@functools.cache  # finding the process takes longer than asking it
+def _process():
+    return psutil.Process()
 
 
 def reset_peak(device):

@@ -1,5 +1,7 @@
 """What flows through each layer: the norm of its gradient, and how far one step moves it."""
 
+import math
+
 import torch
 
 SAMPLE = 2**16  # weights of a tensor that are looked at for the update ratio: a large model needs no second copy of itself
@@ -15,9 +17,9 @@ def by_layer(model):
 
 
 def total_norm(gradients):
-    """Norm of all gradients together."""
-    if gradients[0].device.type == "cpu" and not hasattr(gradients[0], "full_tensor"):  # half the time of PyTorch's own function, which is made for many tensors on a GPU
-        return _norm(gradients)
+    """Return the norm of all gradients together: a number on a CPU, a tensor on a GPU, which need not wait for it."""
+    if gradients[0].device.type == "cpu" and not hasattr(gradients[0], "full_tensor"):
+        return math.hypot(*[torch.linalg.vector_norm(gradient).item() for gradient in gradients])
     norm = torch.nn.utils.get_total_norm(gradients)
     return norm.full_tensor() if hasattr(norm, "full_tensor") else norm
 
@@ -27,32 +29,29 @@ class Look:
 
     def __init__(self, layers):
         self.layers = layers
-        self.before = {name: [_some(p) for p in parameters] for name, parameters in layers.items()}
-        self.gradients = {name: _norm([p.grad for p in parameters]) for name, parameters in layers.items()}
+        self.gradients = [[_norm(p.grad) for p in parameters if p.grad is not None] for parameters in layers.values()]
+        self.before = [_sample(parameters) for parameters in layers.values()]
 
     def rows(self):
         """Return a list of dicts: layer, gradient_norm, weight_norm, update_ratio (norm of the step / norm of the weights)."""
-        values = []
-        for name, parameters in self.layers.items():
-            weights = _norm(self.before[name])
-            moved = _norm([_some(p) - old for p, old in zip(parameters, self.before[name])])
-            values += [self.gradients[name], weights, moved / weights]
-        values = torch.stack(values).view(-1, 3).tolist()  # one transfer for all
-        names = ("gradient_norm", "weight_norm", "update_ratio")
-        return [{"layer": name, **dict(zip(names, three))} for name, three in zip(self.layers, values)]
+        moved = [_norm(_sample(parameters) - old) for parameters, old in zip(self.layers.values(), self.before)]
+        values = iter(torch.stack([*sum(self.gradients, []), *map(_norm, self.before), *moved]).tolist())  # one transfer
+        gradient_norms = [math.hypot(*[next(values) for _ in norms]) for norms in self.gradients]
+        weight_norms, moved = [next(values) for _ in self.layers], list(values)
+        return [{"layer": name, "gradient_norm": gradient, "weight_norm": weight, "update_ratio": move / weight if weight else math.nan}
+                for name, gradient, weight, move in zip(self.layers, gradient_norms, weight_norms, moved)]  # fmt: skip
 
 
-def _some(parameter):
-    values = _local(parameter.detach()).flatten()
-    return values[:: max(1, len(values) // SAMPLE)].clone()
+def _sample(parameters):
+    """A copy of some weights of each parameter, as one vector; of all, if they are few."""
+    flat = [_whole(p.detach()).flatten() for p in parameters]
+    return torch.cat([values[:: max(1, len(values) // SAMPLE)] for values in flat])
 
 
-def _norm(tensors):
-    """Norm over several tensors together; the gradient of a parameter that took no part counts as zero."""
-    norms = [torch.linalg.vector_norm(_local(tensor)).float() for tensor in tensors if tensor is not None]
-    return torch.linalg.vector_norm(torch.stack(norms)) if norms else torch.zeros(())
+def _norm(tensor):
+    return torch.linalg.vector_norm(_whole(tensor), dtype=torch.float32)
 
 
-def _local(tensor):
-    """This process's part of a tensor that FSDP has divided; any other tensor as it is."""
-    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+def _whole(tensor):
+    """A tensor that FSDP2 has divided, put together (every process takes part); any other tensor as it is."""
+    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
