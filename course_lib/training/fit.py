@@ -10,6 +10,7 @@ from torch.utils.checkpoint import checkpoint as recomputed
 
 from course_lib._inputs import one_of, whole
 from course_lib.training import arguments, batches, devices, objective
+from course_lib.training.distributed import fitting
 from course_lib.training.divergence import TrainingDiverged
 from course_lib.training.layers import Look, total_norm
 from course_lib.training.progress import Bar, Stop
@@ -54,7 +55,10 @@ def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None
 
     Ctrl-C or the Stop button ends the run after the step under way: the history is returned, a checkpoint written.
     On a CPU a bad loss is found before it reaches the weights; on a GPU at most 0.1 s later.
-    Under torchrun, a model in DDP or FSDP2 trains on its process's share of each batch (`batches.share`).
+    Under torchrun, a model in DDP or FSDP2 (`course_lib.training.distributed`) trains on its process's share of each
+    batch of `batch_size` rows, and gets the same weights as in one process. Only the first process shows progress and
+    writes files; what it writes can be resumed by any number of processes. Ctrl-C then ends the run after the epoch
+    under way, and a bad loss is found there too.
 
     Raises TypeError or ValueError, before any work, for arguments that cannot be meant; CheckpointError for a folder of
     another run; TrainingDiverged (a DivergenceError, with `.history`) as said above.
@@ -92,7 +96,7 @@ def train(run, num_epochs, bar, stop):
     """Train until there is a reason to end; return it as `History.stopped` and `History.why` say it."""
     while run.epoch < num_epochs and not run.out_of_patience():
         train_epoch(run, bar, stop)
-        if stop.asked:
+        if fitting.any_of(stop.asked, run.device, run.world):  # all processes end, or none
             run.save()
             return "interrupted", f"Interrupted after step {run.step} (epoch {run.epoch + 1})."
         close_epoch(run)
@@ -111,11 +115,12 @@ def train_epoch(run, bar, stop):
         train_step(run, group, rows)
         if run.every and run.step % run.every == 0:
             run.save()
-        if stop.asked:
+        if stop.asked and run.world == 1:
             break
-        if bar.due() and run.world == 1:
-            run.meter.flush()
-            bar.show(run.step, run.epoch + 1, run.history.last("loss")[0])
+        if run.rank == 0 and bar.due():
+            if run.world == 1:  # several processes flush together, at the end of an epoch
+                run.meter.flush()
+            bar.show(run.step, run.epoch + 1, run.meter.last_loss())
     run.meter.flush()
     run.seconds += time.perf_counter() - began
 
@@ -124,23 +129,29 @@ def train_step(run, group, rows):
     """Add up the gradients of a group of batches, and move the weights once."""
     run.optimizer.zero_grad()
     sums = {}  # loss and metrics, means over all rows of the step
-    for X, y, weight in group:
-        if run.forward is None:
-            run.settle(y)
-        if run.augment is not None:
-            X, y = run.augment(X, y, run.augmenter)
-        with run.autocast():
-            output, loss = run.forward(X, y)
-        _add(sums, "loss", loss.detach(), weight)
-        if run.meter.immediate and not math.isfinite(sums["loss"]):
-            run.meter.keep(sums, math.nan, run.rate(), rows)
-            run.meter.flush()  # raises TrainingDiverged: the bad loss has not touched the weights
-        loss = _times(loss, weight)
-        (loss if run.scaler is None else run.scaler.scale(loss)).backward()
-        for name, metric in run.metrics.items():
-            _add(sums, name, metric(output.detach(), y), weight)
+    for number, (X, y, weight) in enumerate(group, 1):
+        with fitting.quiet(run.model, last=number == len(group)):
+            add_gradient(run, X, y, weight, sums, rows)
     update(run, sums, rows)
     run.step, run.batch = run.step + 1, run.batch + len(group)
+
+
+def add_gradient(run, X, y, weight, sums, rows):
+    """Add the gradient of one batch to those of its step, and its loss and metrics to `sums`."""
+    if run.forward is None:
+        run.settle(y)
+    if run.augment is not None:
+        X, y = run.augment(X, y, run.augmenter)
+    with run.autocast():
+        output, loss = run.forward(X, y)
+    _add(sums, "loss", loss.detach(), weight)
+    if run.meter.immediate and not math.isfinite(sums["loss"]):
+        run.meter.keep(sums, math.nan, run.rate(), rows)
+        run.meter.flush()  # raises TrainingDiverged: the bad loss has not touched the weights
+    loss = _times(loss, weight)
+    (loss if run.scaler is None else run.scaler.scale(loss)).backward()
+    for name, metric in run.metrics.items():
+        _add(sums, name, metric(output.detach(), y), weight)
 
 
 def update(run, sums, rows):
@@ -186,7 +197,7 @@ def close_epoch(run):
     throughput = sum(run.meter.rows) / run.seconds
     if run.held_out is not None:
         with run.ema.applied() if run.ema is not None else contextlib.nullcontext():
-            found = objective.evaluate_batches(run.model, run.held_out, run.loss, run.metrics, run.autocast)
+            found = objective.evaluate_batches(run.model, run.held_out, run.loss, run.metrics, run.autocast, run.rank, run.world)
             run.remember(found["loss"])
         row.update({f"validation_{name}": value for name, value in found.items()})
     if isinstance(run.schedule, ReduceLROnPlateau):

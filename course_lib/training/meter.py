@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from course_lib.training.distributed.fitting import total
 from course_lib.training.divergence import TrainingDiverged
 
 
@@ -45,14 +46,16 @@ class Meter:
             step = self.history.n_steps - 1
             raise TrainingDiverged(self.history, step, self.explain(step))
 
+    def last_loss(self):
+        """Return the loss of the last step; of several processes, that of this one's rows."""
+        return float((self.pending["loss"] or self.so_far["loss"])[-1])
+
     def _numbers(self, values):
         if self.immediate:
             return values
         values = torch.stack([torch.as_tensor(value, dtype=torch.float32) for value in values])
-        if self.world > 1:  # the parts of a step are weighted so that their mean over the processes is the step's
-            torch.distributed.all_reduce(values)
-            values /= self.world
-        return values.tolist()
+        # The parts of a step are weighted so that their mean over the processes is the step's.
+        return (total(values, self.world) / self.world).tolist()
 
     def means(self):
         """Return the means over the epoch: of loss and metrics over its rows, of the gradient norm over its steps."""

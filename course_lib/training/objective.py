@@ -5,6 +5,8 @@ import contextlib
 import torch
 import torch.nn.functional as F
 
+from course_lib.training.distributed import fitting
+
 
 def default_loss(target):
     """Return cross-entropy for whole numbers (classes), the mean squared error for real ones."""
@@ -55,15 +57,19 @@ def evaluation_mode(model):
 
 
 @torch.no_grad()
-def evaluate_batches(model, batches, loss, metrics, autocast=contextlib.nullcontext):
-    """Return {"loss": mean over all rows, name of each metric: mean over all rows} of `batches`, without training."""
+def evaluate_batches(model, batches, loss, metrics, autocast=contextlib.nullcontext, rank=0, world=1):
+    """Return {"loss": mean over all rows, name of each metric: mean over all rows} of `batches`, without training.
+
+    Of several processes each evaluates its share, and all get the same means.
+    """
     sums, rows = dict.fromkeys(["loss", *metrics], 0.0), 0
     with evaluation_mode(model):
-        for X, y, n, _ in batches.epoch():
+        for X, y, n, own in batches.epoch(0, rank, world):
             with autocast():
                 output = model(X)
-                sums["loss"] += loss(output, y) * n
+                sums["loss"] += loss(output, y) * own
             for name, metric in metrics.items():
-                sums[name] += metric(output, y) * n
+                sums[name] += metric(output, y) * own
             rows += n
-    return {name: float(value) / rows for name, value in sums.items()}
+    values = fitting.totals([float(value) for value in sums.values()], X.device, world)
+    return {name: value / rows for name, value in zip(sums, values)}

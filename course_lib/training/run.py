@@ -10,6 +10,7 @@ from course_lib._inputs import fraction, positive, whole
 from course_lib.training import arguments, batches, devices, objective
 from course_lib.training.average import Average
 from course_lib.training.checkpoint import CheckpointError, Checkpoints
+from course_lib.training.distributed import fitting
 from course_lib.training.divergence import explain
 from course_lib.training.history import History
 from course_lib.training.layers import by_layer
@@ -20,15 +21,17 @@ class Run:
     """The parts of one training. Made of checked arguments; nothing is trained or written yet."""
 
     def __init__(self, model, data, validation, batch_size, device, precision, random_state):
-        self.parameters, self.layers = arguments.trainable(model), by_layer(model)
-        self.device, self.precision = devices.pick(device, model), precision
+        self.parameters, self.layers = arguments.trainable(model), by_layer(batches.bare(model))
+        self.rank, self.world = batches.replicas(model)
+        there = self.parameters[0].device if self.world > 1 and device is None else device  # where DDP or FSDP2 has put it
+        self.device, self.precision = devices.pick(there, model), precision
         self.autocast, self.scaler = devices.autocast(precision, self.device), devices.loss_scaler(precision, self.device)
         self.seed, batch_size = arguments.seed(random_state), whole("batch_size", batch_size)
-        self.rank, self.world = batches.replicas(model)
         shuffle, dtype = torch.Generator().manual_seed(self.seed), self.parameters[0].dtype
         self.batches = batches.of("data", data, batch_size, self.device, dtype, shuffle)
+        fitting.check_order(data, self.world)
         self.held_out = None if validation is None else batches.of("validation", validation, 4 * batch_size, self.device, dtype)
-        self.augmenter = torch.Generator(self.device).manual_seed(self.seed)
+        self.augmenter = torch.Generator(self.device).manual_seed(self.seed + self.rank)
         self.global_generators = devices.global_generators(self.device)
         self.generators = [*self.global_generators, shuffle, self.augmenter]
         if self.batches.generator not in (None, shuffle):
@@ -113,25 +116,30 @@ class Run:
         return rest
 
     def save(self):
-        """Write a checkpoint, if there is a folder for it."""
-        if self.checkpoints is None or self.rank > 0:
+        """Write a checkpoint, if there is a folder for it. Every process takes part; the first one writes."""
+        if self.checkpoints is None:
             return
         self.meter.flush()
         now = [generator.get_state() for generator in self.generators]
-        self.checkpoints.save({
+        draws = {"now": now, "epoch_start": self.epoch_start if self.batch else now}
+        state = fitting.whole({
             "settings": self.settings, "epoch": self.epoch, "batch": self.batch, "step": self.step, "seconds": self.seconds,
             **{name: part.state_dict() for name, part in self.parts().items()},
-            "best": self.best, "generators": now, "epoch_start": self.epoch_start if self.batch else now,
+            "best": self.best, "generators": fitting.of_each(draws, self.world),
         })  # fmt: skip
+        if self.rank == 0:
+            self.checkpoints.save(state)
 
     def resume(self, state, log):
         """Go on from the state of a checkpoint; raises CheckpointError if it is of another run."""
         self.check_same_run(state)
+        state = fitting.divided(state, self.bare, self.optimizer, self.world)
         for name, part in self.parts().items():
             part.load_state_dict(state[name])
         self.epoch, self.batch, self.step, self.seconds = (state[name] for name in ("epoch", "batch", "step", "seconds"))
-        self.best, self.epoch_start = state["best"], state["epoch_start"]
-        _set(self.generators, state["generators"])
+        draws = state["generators"][self.rank % len(state["generators"])]  # it may have been another number of processes
+        self.best, self.epoch_start = state["best"], draws["epoch_start"]
+        _set(self.generators, draws["now"])
         with contextlib.suppress(FileNotFoundError, ValueError):  # weights matter more than a lost record
             self.history = self.meter.history = History.read(log)
 

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from torch import nn
+from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
 
-from course_lib.training import distributed
+from course_lib.training import GPT, distributed, fit
 
 loss = nn.CrossEntropyLoss()
 
@@ -106,6 +108,129 @@ def pipeline():
     return difference(part, alone(even))
 
 
+RECIPES = {
+    "uneven last batch": {"data": (53, 1), "batch_size": 16},  # the last batch: 5 rows
+    "last batch of one row": {"data": (33, 1), "batch_size": 16},
+    "accumulation": {"data": (53, 1), "batch_size": 8, "accumulate": 3},  # the last step: one batch of 5 rows
+    "clipping": {"data": (53, 1), "batch_size": 16, "clip_norm": 0.1},
+    "early stopping": {"data": (53, 1), "batch_size": 16, "validation": (31, 2), "patience": 2, "num_epochs": 60},
+    "averaged weights": {"data": (53, 1), "batch_size": 16, "validation": (31, 2), "ema": 0.9},
+}
+
+
+def fitted(wrap, data, validation=None, num_epochs=3, model=network, **recipe):
+    """Train by `fit`; return the model and its history."""
+    model = wrap(model())
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.3, momentum=0.9)
+    validation = validation and rows(*validation)
+    history = fit(model, rows(*data), validation=validation, num_epochs=num_epochs, optimizer=optimizer, progress=False,
+                  device=device_of(model), **recipe)  # fmt: skip
+    return model, history
+
+
+def device_of(model):
+    return next(model.parameters()).device
+
+
+def fit_like_one(wrap, recipe):
+    """The largest difference of weights, losses, norms of gradients and of layers, and the epochs that it took."""
+    model, history = fitted(wrap, **RECIPES[recipe])
+    alone, expected = fitted(lambda model: model, **RECIPES[recipe])
+    timeless = ["seconds", "samples_per_second", "memory_mib"]
+    tables = [(one.drop(columns=timeless, errors="ignore").select_dtypes("number").to_numpy(),
+               two.drop(columns=timeless, errors="ignore").select_dtypes("number").to_numpy())
+              for one, two in ((history.frame, expected.frame), (history.layers, expected.layers))]  # fmt: skip
+    return {
+        "weights": difference(model, alone.state_dict()),
+        "history": max(np.abs(one - two).max() for one, two in tables),
+        "epochs": of_every(len(history.frame)),
+        "expected": len(expected.frame),
+        "stopped": history.stopped,
+    }
+
+
+def of_every(value):
+    values = [None] * dist.get_world_size()
+    dist.all_gather_object(values, value)
+    return values
+
+
+def dropping():
+    """A network that draws random numbers as it goes."""
+    plain = network()
+    return nn.Sequential(*plain[:2], nn.Dropout(0.2), *plain[2:])
+
+
+def resumed(wrap, folder):
+    """Six epochs at once, and three and three with a checkpoint between; and the same file read by one process."""
+    recipe = {"data": (53, 1), "batch_size": 16, "validation": (31, 2), "patience": 9, "ema": 0.9}
+    at_once, _ = fitted(wrap, num_epochs=6, model=dropping, **recipe)
+    fitted(wrap, num_epochs=3, model=dropping, checkpoint=folder, **recipe)
+    saved = torch.load(f"{folder}/latest.pt", weights_only=True)
+    assert all(type(value) is torch.Tensor for value in saved["model"].values())
+    went_on, history = fitted(wrap, num_epochs=6, model=dropping, checkpoint=folder, **recipe)
+    expected = get_model_state_dict(at_once, options=StateDictOptions(full_state_dict=True))
+    return {"weights": difference(went_on, expected), "epochs": of_every(len(history.frame))}
+
+
+def by_one_process(wrap, folder):
+    """A checkpoint written by all is read by one that trains on alone."""
+    recipe = {"data": (53, 1), "batch_size": 16, "checkpoint": folder}
+    fitted(wrap, num_epochs=2, **recipe)
+    if dist.get_rank() == 0:
+        model, _ = fitted(lambda model: model, num_epochs=4, **recipe)
+        expected, _ = fitted(lambda model: model, num_epochs=4, data=(53, 1), batch_size=16)
+        found = max((a - b).abs().max().item() for a, b in zip(model.parameters(), expected.parameters()))
+    dist.barrier()
+    return found if dist.get_rank() == 0 else None
+
+
+def gpt():
+    """A transformer with tied weights, through the default optimizer."""
+
+    def train(wrap):
+        torch.manual_seed(0)
+        model = wrap(GPT.tiny(context=16, width=16).to(device))
+        fit(model, (text, text.roll(-1, 1)), num_epochs=2, batch_size=4, device=device, progress=False)
+        return model
+
+    device = distributed.group.device_of_this_process("gpt")
+    text = torch.randint(256, (11, 16), generator=torch.Generator().manual_seed(0))
+    alone = train(lambda model: model).state_dict()
+    return {name: difference(train(wrap), alone) for name, wrap in WRAPS.items()}
+
+
+WRAPS = {"DDP": distributed.data_parallel, "FSDP2": distributed.shard}
+
+
+def fits(folder):
+    return {
+        **{f"{name}, {recipe}": fit_like_one(wrap, recipe) for name, wrap in WRAPS.items() for recipe in RECIPES},
+        **{f"{name}, resumed": resumed(wrap, f"{folder}/{name}") for name, wrap in WRAPS.items()},
+        **{f"{name}, by one process": by_one_process(wrap, f"{folder}/{name}-one") for name, wrap in WRAPS.items()},
+        "gpt": gpt(),
+        "averages": averages_once_a_step(),
+    }
+
+
+def loader(**options):
+    return DataLoader(TensorDataset(*rows(9)), batch_size=4, **options)
+
+
+def averages_once_a_step():
+    """How often DDP averages gradients in a step of three batches."""
+    calls = []
+
+    def count(state, bucket):
+        calls.append(bucket.index())
+        return allreduce_hook(state, bucket)
+
+    model = distributed.data_parallel(network())
+    model.register_comm_hook(None, count)
+    fit(model, rows(24), batch_size=8, accumulate=3, num_epochs=1, progress=False)
+    return len(calls)
+
+
 def messages():
     """What each bad argument is told."""
     wrong = {
@@ -115,6 +240,8 @@ def messages():
         "items": lambda: distributed.pipeline(nn.Sequential(nn.Linear(3, 3)), loss),
         "X": lambda: distributed.pipeline(network(), loss).step(*rows(7)),
         "uneven": lambda: distributed.uneven_batch(rows=[1, 2, 3]),
+        "random order": lambda: fit(distributed.data_parallel(network()), loader(shuffle=True)),
+        "sampler": lambda: fit(distributed.data_parallel(network()), loader(sampler=DistributedSampler(range(9)))),
     }
     told = {}
     for name, call in wrong.items():
@@ -125,7 +252,7 @@ def messages():
     return told
 
 
-def every_check():
+def every_check(folder):
     print("checks begin on rank", dist.get_rank())
     return {
         "by hand": by_hand(),
@@ -138,6 +265,7 @@ def every_check():
         "messages": messages(),
         "times": distributed.time_steps(width=32, num_steps=3),
         "group": distributed.group.describe(),
+        "fit": fits(folder),
         "plain data": {"array": np.arange(3), "tensor": torch.ones(2), "nested": [{"a": (1, None, np.float64(0.5))}]},
     }
 

@@ -14,6 +14,7 @@ import numpy as np
 import psutil
 import pytest
 import torch
+from distributed_checks import RECIPES
 
 from course_lib.training import distributed
 from course_lib.training.distributed import _plain
@@ -24,11 +25,11 @@ NO_SECOND_GPU = pytest.mark.skipif(torch.cuda.device_count() < 2, reason="NCCL n
 
 
 @pytest.fixture(scope="module", params=["gloo", pytest.param("nccl", marks=NO_SECOND_GPU)])
-def checks(request):
+def checks(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "gloo":
             patch.setenv("CUDA_VISIBLE_DEVICES", "")
-        results = distributed.launch(f"{CHECKS}:every_check", nproc=2)
+        results = distributed.launch(f"{CHECKS}:every_check", nproc=2, folder=str(tmp_path_factory.mktemp("checkpoints")))
     assert results["group"]["backend"] == request.param
     return results
 
@@ -36,6 +37,29 @@ def checks(request):
 @pytest.mark.parametrize("way", ["by hand", "DDP", "FSDP2", "tensor parallel", "pipeline"])
 def test_two_processes_train_the_same_weights_as_one(checks, way):
     assert checks[way] < 1e-6
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("way", ["DDP", "FSDP2"])
+def test_fit_in_two_processes_is_fit_in_one(checks, way, recipe):
+    found = checks["fit"][f"{way}, {recipe}"]
+    assert found["weights"] < 1e-6 and found["history"] < 1e-6
+    assert found["epochs"] == [found["expected"]] * 2  # all processes stop at the same time
+    assert found["stopped"] == ("patience" if recipe == "early stopping" else "num_epochs")
+
+
+@pytest.mark.parametrize("way", ["DDP", "FSDP2"])
+def test_fit_goes_on_from_a_checkpoint_of_all_processes(checks, way):
+    assert checks["fit"][f"{way}, resumed"] == {"weights": 0, "epochs": [6, 6]}
+    assert checks["fit"][f"{way}, by one process"] < 1e-6
+
+
+def test_fit_of_a_gpt_with_tied_weights(checks):
+    assert all(difference < 1e-5 for difference in checks["fit"]["gpt"].values())  # Adam divides small gradients by their size
+
+
+def test_accumulated_gradients_are_averaged_once_a_step(checks):
+    assert checks["fit"]["averages"] == 1
 
 
 def test_each_process_keeps_half_of_a_sharded_model(checks):
@@ -54,6 +78,8 @@ def test_a_bad_argument_is_named(checks):
         "model": "model must be an nn.Sequential",
         "items": "model has 1 items, fewer than the 2 processes",
         "X": "X has 7 rows, not a multiple of num_microbatches=4",
+        "random order": "data is shuffled without a generator of its own",
+        "sampler": "data has a DistributedSampler",
         "uneven": "rows must have one number for each of the 2 processes; got [1, 2, 3].",
     }.items():
         assert words in checks["messages"][name]

@@ -4,6 +4,7 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,17 +100,18 @@ def _end(process):
 
 
 def _what_failed(folder, nproc):
-    """The RankError of the process that failed first; the others failed because it did."""
+    """The RankError of the process that failed first; the others failed because it did.
+
+    A process that was killed left no word, and the others tell of a lost connection: torchrun's log has its exit code.
+    """
+    log = (folder / "torchrun.log").read_text(encoding="utf-8", errors="replace")
+    codes = re.findall(r"^ *rank +: (\d+).*\n +exitcode +: (-?\d+)", log, re.MULTILINE)
+    for rank, code in ((int(rank), int(code)) for rank, code in codes):
+        if code < 0 and code != -signal.SIGTERM:  # with SIGTERM torchrun ends those that are left
+            advice = " Often memory ran out: use fewer processes or a smaller batch." if code == -9 else ""
+            return RankError(f"rank {rank} of {nproc} was killed by signal {-code}.{advice}", rank, "")
     failures = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("failed-*.json")]
     if failures:
         first = min(failures, key=lambda failure: failure["when"])
         return RankError(f"rank {first['rank']} of {nproc} failed with {first['error']}", first["rank"], first["traceback"])
-    log = (folder / "torchrun.log").read_text(encoding="utf-8", errors="replace")
-    killed = re.search(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", log, re.DOTALL)
-    if not killed:
-        return RankError("torchrun failed before any process ran. It said:", None, log[-4000:])
-    rank, code = map(int, killed.groups())
-    if code >= 0:
-        return RankError(f"rank {rank} of {nproc} ended with exit code {code}", rank, log[-4000:])
-    advice = " Often memory ran out: use fewer processes or a smaller batch." if code == -9 else ""
-    return RankError(f"rank {rank} of {nproc} was killed by signal {-code}.{advice}", rank, "")
+    return RankError("torchrun failed, and no process has said why. Its own words:", None, log[-4000:])
