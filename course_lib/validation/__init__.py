@@ -1,6 +1,6 @@
 """Cross-validation: how a number about unseen rows is got from the rows that one has (A 8.3.2)."""
 
-from course_lib.validation.decomposition import bias_variance, legendre_features
+from course_lib.validation.decomposition import bias_variance, cosine_features
 from course_lib.validation.evaluation import cross_validation
 from course_lib.validation.grouped import GroupKFold
 from course_lib.validation.kfold import KFold
@@ -21,10 +21,10 @@ __all__ = [
     "StratifiedKFold",
     "TimeSeriesSplit",
     "bias_variance",
+    "cosine_features",
     "cross_validation",
     "lasso_path",
     "leave_one_out",
-    "legendre_features",
     "logistic_path",
     "nested_cross_validation",
     "ridge_path",

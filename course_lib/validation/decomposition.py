@@ -7,27 +7,26 @@ have given are sums, not simulations. One singular value decomposition of the in
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.polynomial.legendre import legvander
 
 from course_lib._inputs import matrix_and_target, not_negative, numeric, whole
 from course_lib.validation._path import checked
 from course_lib.validation.ridge import singular_values
 
 
-def legendre_features(x, degree):
-    """Return the Legendre polynomials 1 to `degree` at inputs x (m,) in [-1, 1]: shape (m, degree), no column of ones.
+def cosine_features(x, n_waves):
+    """Return cosines of 1 to `n_waves` half waves on [-1, 1] at inputs x (m,): shape (m, n_waves), no column of ones.
 
-    Polynomial k is scaled to a standard deviation of 1/k for x uniform on [-1, 1]. So a penalty, and the solution of
-    least norm where there are more columns than rows, prefer smooth curves.
+    Wave k has a standard deviation of 1/k for x uniform on [-1, 1]. So a penalty, and the solution of least norm where
+    there are more columns than rows, prefer slow waves. Any continuous function is a sum of such waves.
 
-    >>> legendre_features([-1.0, 0.0, 1.0], 2).round(3).tolist()
-    [[-1.732, 1.118], [0.0, -0.559], [1.732, 1.118]]
+    >>> cosine_features([-1.0, 0.0, 1.0], 2).round(3).tolist()
+    [[1.414, 0.707], [0.0, -0.707], [-1.414, 0.707]]
     """
-    x, degree = numeric("x", x, ndim=1), whole("degree", degree)
+    x, n_waves = numeric("x", x, ndim=1), whole("n_waves", n_waves)
     if np.abs(x).max() > 1:
         raise ValueError(f"x must lie in [-1, 1]; got values up to {np.abs(x).max():g}. Scale it first.")
-    k = np.arange(1, degree + 1)
-    return legvander(x, degree)[:, 1:] * (np.sqrt(2 * k + 1) / k)
+    k = np.arange(1, n_waves + 1)
+    return np.cos(np.pi / 2 * k * (x[:, None] + 1)) * (np.sqrt(2) / k)
 
 
 def bias_variance(X, truth, X_new, truth_new, alphas, noise):
@@ -43,8 +42,8 @@ def bias_variance(X, truth, X_new, truth_new, alphas, noise):
     Source: the decomposition of Geman, Bienenstock and Doursat (1992); for a linear fit S y it is
     bias = S f - f, variance = noise² (sum of squares of each row of S).
 
-    >>> x, new = np.linspace(-1, 1, 15), np.linspace(-0.9, 0.9, 50)
-    >>> parts = bias_variance(legendre_features(x, 9), np.sin(3 * x), legendre_features(new, 9), np.sin(3 * new), [0, 0.1, 10], 0.3)
+    >>> x = new = np.linspace(-1, 1, 15)
+    >>> parts = bias_variance(cosine_features(x, 9), np.sin(3 * x), cosine_features(new, 9), np.sin(3 * new), [0, 0.1, 10], 0.3)
     >>> bool(np.allclose(parts.error, parts.bias2 + parts.variance + parts.noise))
     True
     >>> parts.bias2.argmin(), parts.variance.argmin()               # a penalty trades one for the other
