@@ -2,6 +2,7 @@
 
 import collections
 import itertools
+import warnings
 
 import numpy as np
 import torch
@@ -154,13 +155,18 @@ def bare(model):
 def replicas(model):
     """Return (rank, number of processes) that share the batches of `model`; (0, 1) unless DDP or FSDP2 holds it.
 
-    Under torchrun a plain model, or one divided by tensor or pipeline parallelism, sees whole batches in every process.
+    Raises TypeError for a model that `tensor_parallel` has divided; warns of a plain one in a group of several processes.
     """
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return 0, 1
     from torch.distributed.fsdp import FSDPModule
     from torch.nn.parallel import DistributedDataParallel
 
-    if not isinstance(model, (DistributedDataParallel, FSDPModule)):
-        return 0, 1
-    return torch.distributed.get_rank(), torch.distributed.get_world_size()
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    if isinstance(model, (DistributedDataParallel, FSDPModule)):
+        return rank, world
+    if any(hasattr(p, "full_tensor") for p in model.parameters()):
+        raise TypeError("model is divided by tensor_parallel, which fit does not train. Write the loop, or use shard.")
+    if world > 1:
+        warnings.warn(f"each of {world} processes trains the whole model on all rows. Try distributed.data_parallel.", stacklevel=4)
+    return 0, 1

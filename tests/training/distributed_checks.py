@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import warnings
 
 import numpy as np
 import torch
@@ -85,6 +86,7 @@ def sharded_memory():
 
 
 def tensor_parallel():
+    """A pair of layers, named, and the middle of each block of a GPT, by pattern."""
     model = distributed.tensor_parallel(network(), columns=["0"], rows=["2"])
     assert model[0].weight.to_local().shape == (32 // dist.get_world_size(), 10)
     optimizer = momentum(model.parameters())
@@ -92,7 +94,11 @@ def tensor_parallel():
         optimizer.zero_grad()
         loss(model(X), y).backward()
         optimizer.step()
-    return difference(model, alone(batches()))
+    tokens = torch.arange(32, device=device_of(model)).reshape(2, 16)
+    gpt = GPT.tiny(context=16).to(device_of(model))
+    logits = gpt(tokens)
+    distributed.tensor_parallel(gpt, columns=["blocks.*.grow"], rows=["blocks.*.shrink"])
+    return max(difference(model, alone(batches())), (gpt(tokens) - logits).abs().max().item())
 
 
 def pipeline():
@@ -128,6 +134,12 @@ def fitted(wrap, data, validation=None, num_epochs=3, model=network, **recipe):
     return model, history
 
 
+def plain(model):
+    """Train alone, with all rows: on purpose here, so fit need not warn of it."""
+    warnings.filterwarnings("ignore", "each of 2 processes trains the whole model")
+    return model
+
+
 def device_of(model):
     return next(model.parameters()).device
 
@@ -135,7 +147,7 @@ def device_of(model):
 def fit_like_one(wrap, recipe):
     """The largest difference of weights, losses, norms of gradients and of layers, and the epochs that it took."""
     model, history = fitted(wrap, **RECIPES[recipe])
-    alone, expected = fitted(lambda model: model, **RECIPES[recipe])
+    alone, expected = fitted(plain, **RECIPES[recipe])
     timeless = ["seconds", "samples_per_second", "memory_mib"]
     tables = [(one.drop(columns=timeless, errors="ignore").select_dtypes("number").to_numpy(),
                two.drop(columns=timeless, errors="ignore").select_dtypes("number").to_numpy())
@@ -178,8 +190,8 @@ def by_one_process(wrap, folder):
     recipe = {"data": (53, 1), "batch_size": 16, "checkpoint": folder}
     fitted(wrap, num_epochs=2, **recipe)
     if dist.get_rank() == 0:
-        model, _ = fitted(lambda model: model, num_epochs=4, **recipe)
-        expected, _ = fitted(lambda model: model, num_epochs=4, data=(53, 1), batch_size=16)
+        model, _ = fitted(plain, num_epochs=4, **recipe)
+        expected, _ = fitted(plain, num_epochs=4, data=(53, 1), batch_size=16)
         found = max((a - b).abs().max().item() for a, b in zip(model.parameters(), expected.parameters()))
     dist.barrier()
     return found if dist.get_rank() == 0 else None
@@ -196,7 +208,7 @@ def gpt():
 
     device = distributed.group.device_of_this_process("gpt")
     text = torch.randint(256, (11, 16), generator=torch.Generator().manual_seed(0))
-    alone = train(lambda model: model).state_dict()
+    alone = train(plain).state_dict()
     return {name: difference(train(wrap), alone) for name, wrap in WRAPS.items()}
 
 
@@ -241,6 +253,7 @@ def messages():
         "X": lambda: distributed.pipeline(network(), loss).step(*rows(7)),
         "uneven": lambda: distributed.uneven_batch(rows=[1, 2, 3]),
         "random order": lambda: fit(distributed.data_parallel(network()), loader(shuffle=True)),
+        "divided": lambda: fit(distributed.tensor_parallel(network(), columns=["0"], rows=["2"]), rows(9)),
         "sampler": lambda: fit(distributed.data_parallel(network()), loader(sampler=DistributedSampler(range(9)))),
     }
     told = {}

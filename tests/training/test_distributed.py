@@ -79,6 +79,7 @@ def test_a_bad_argument_is_named(checks):
         "items": "model has 1 items, fewer than the 2 processes",
         "X": "X has 7 rows, not a multiple of num_microbatches=4",
         "random order": "data is shuffled without a generator of its own",
+        "divided": "model is divided by tensor_parallel, which fit does not train",
         "sampler": "data has a DistributedSampler",
         "uneven": "rows must have one number for each of the 2 processes; got [1, 2, 3].",
     }.items():

@@ -62,6 +62,7 @@ def tensor_parallel(model, columns, rows):
     that the devices must share fast links.
 
         tensor_parallel(nn.Sequential(nn.Linear(8, 32), nn.ReLU(), nn.Linear(32, 4)), columns=["0"], rows=["2"])
+        tensor_parallel(GPT.tiny(), columns=["blocks.*.grow"], rows=["blocks.*.shrink"])
 
     Raises ValueError for a name that is no Linear layer, or whose split side has fewer values than there are processes.
     """
