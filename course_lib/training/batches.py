@@ -110,7 +110,7 @@ def of(name, data, batch_size, device, dtype, generator=None):
         return InMemory(X, y, batch_size, device, generator)
     if isinstance(data, (str, bytes, dict, torch.Tensor, np.ndarray)) or not hasattr(data, "__iter__"):
         raise TypeError(f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}. Try ({name}, y).")
-    if iter(data) is data:
+    if hasattr(data, "__next__"):
         raise TypeError(f"{name} gives its batches once only ({_what(data)}). Pass a DataLoader or a list of batches.")
     if hasattr(data, "__len__") and len(data) == 0:
         raise ValueError(f"{name} is empty: it gives no batch.")
@@ -168,5 +168,5 @@ def replicas(model):
     if any(hasattr(p, "full_tensor") for p in model.parameters()):
         raise TypeError("model is divided by tensor_parallel, which fit does not train. Write the loop, or use shard.")
     if world > 1:
-        warnings.warn(f"each of {world} processes trains the whole model on all rows. Try distributed.data_parallel.", stacklevel=4)
+        warnings.warn(f"each of {world} processes trains the whole model on all rows. Try data_parallel.", stacklevel=4)
     return 0, 1

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import os
 
 import psutil
 import torch
@@ -67,12 +68,12 @@ def memory_mib(device):
     """Peak memory in MiB: what PyTorch took on a GPU since `reset_peak`, what the whole process holds on the CPU."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
-    return _process().memory_info().rss / 2**20
+    return _process(os.getpid()).memory_info().rss / 2**20
 
 
 @functools.cache  # finding the process takes longer than asking it
-def _process():
-    return psutil.Process()
+def _process(pid):
+    return psutil.Process(pid)
 
 
 def reset_peak(device):

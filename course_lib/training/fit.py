@@ -51,10 +51,10 @@ def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None
     record: path of a file that gets each event as a JSON line; `History.read` reads it.
     random_state: seed of the order of rows, of dropout and of `augment`. PyTorch's own random state is left as it was.
     progress: show a bar if the run takes longer than half a second.
-    on_divergence: "raise" an error when the loss becomes NaN or infinite, or "stop" and return the history.
+    on_divergence: "raise" an error when the loss or its gradient becomes NaN or infinite, or "stop" and return the history.
 
     Ctrl-C or the Stop button ends the run after the step under way: the history is returned, a checkpoint written.
-    On a CPU a bad loss is found before it reaches the weights; on a GPU at most 0.1 s later.
+    On a CPU a bad loss or gradient is found before it reaches the weights; on a GPU at most 0.1 s later.
     Under torchrun, a model in DDP or FSDP2 (`course_lib.training.distributed`) trains on its process's share of each
     batch of `batch_size` rows, and gets the same weights as in one process. Only the first process shows progress and
     writes files; what it writes can be resumed by any number of processes. Ctrl-C then ends the run after the epoch
@@ -145,9 +145,8 @@ def add_gradient(run, X, y, weight, sums, rows):
     with run.autocast():
         output, loss = run.forward(X, y)
     _add(sums, "loss", loss.detach(), weight)
-    if run.meter.immediate and not math.isfinite(sums["loss"]):
-        run.meter.keep(sums, math.nan, run.rate(), rows)
-        run.meter.flush()  # raises TrainingDiverged: the bad loss has not touched the weights
+    if run.meter.immediate and not run.meter.good(sums["loss"]):
+        give_up(run, sums, math.nan, rows)
     loss = _times(loss, weight)
     (loss if run.scaler is None else run.scaler.scale(loss)).backward()
     for name, metric in run.metrics.items():
@@ -160,6 +159,8 @@ def update(run, sums, rows):
         run.scaler.unscale_(run.optimizer)
     look = Look(run.layers) if run.batch == 0 else None  # costs as much as some steps: at the first of each epoch
     norm, rate = clip(run), run.rate()
+    if run.meter.immediate and not run.meter.good(0.0, norm):
+        give_up(run, sums, norm, rows)
     moved = optimizer_step(run.optimizer, run.scaler)
     if moved and run.schedule is not None and not isinstance(run.schedule, ReduceLROnPlateau):
         run.schedule.step()
@@ -168,6 +169,12 @@ def update(run, sums, rows):
     run.meter.keep(sums, norm, rate, rows)
     if look is not None:
         run.history.add(layers=[{"epoch": run.epoch + 1, "step": run.step, **row} for row in look.rows()])
+
+
+def give_up(run, sums, norm, rows):
+    """Note the step whose loss or gradient is not finite, and raise TrainingDiverged: the weights are still good."""
+    run.meter.keep(sums, norm, run.rate(), rows)
+    run.meter.flush()
 
 
 def clip(run):

@@ -49,7 +49,7 @@ def _sample(parameters):
 
 
 def _norm(tensor):
-    return torch.linalg.vector_norm(_whole(tensor), dtype=torch.float32)
+    return torch.linalg.vector_norm(_whole(tensor).float())
 
 
 def _whole(tensor):

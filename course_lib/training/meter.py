@@ -14,8 +14,8 @@ class Meter:
     On a CPU a number costs nothing: `immediate` is true, and a bad loss is seen before it reaches the weights.
     """
 
-    def __init__(self, history, device, world, explain):
-        self.history, self.world, self.explain = history, world, explain
+    def __init__(self, history, device, world, scaled, explain):
+        self.history, self.world, self.scaled, self.explain = history, world, scaled, explain
         self.immediate = device.type == "cpu" and world == 1
         self.begin_epoch()
 
@@ -31,11 +31,11 @@ class Meter:
         self.rows.append(rows)
 
     def flush(self):
-        """Turn everything noted into numbers, and write it to the history; raises TrainingDiverged for a bad loss."""
+        """Turn everything noted into numbers, and write it to the history; raises TrainingDiverged if one is not finite."""
         if not self.rates:
             return
         values = {name: self._numbers(values) for name, values in self.pending.items()}
-        bad = next((i for i, loss in enumerate(values["loss"]) if not math.isfinite(loss)), None)
+        bad = next((i for i, (loss, norm) in enumerate(zip(values["loss"], values["gradient_norm"])) if not self.good(loss, norm)), None)
         until = len(self.rates) if bad is None else bad + 1
         for name, numbers in values.items():
             self.so_far.setdefault(name, []).extend(numbers[:until])
@@ -45,6 +45,10 @@ class Meter:
         if bad is not None:
             step = self.history.n_steps - 1
             raise TrainingDiverged(self.history, step, self.explain(step))
+
+    def good(self, loss, norm=0.0):
+        """Whether both are finite; loss scaling leaves out a step whose gradients are not, so it may go on."""
+        return math.isfinite(loss) and (self.scaled or math.isfinite(norm))
 
     def last_loss(self):
         """Return the loss of the last step; of several processes, that of this one's rows."""

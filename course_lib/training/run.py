@@ -38,7 +38,7 @@ class Run:
             self.generators.append(self.batches.generator)
         self.model, self.bare = model.to(self.device), batches.bare(model)
         self.history = History()
-        self.meter = Meter(self.history, self.device, self.world, self.explain)
+        self.meter = Meter(self.history, self.device, self.world, self.scaler is not None, self.explain)
         self.epoch = self.batch = self.step = 0  # all three are done, not under way; batch counts within the epoch
         self.best, self.seconds = {"loss": math.inf, "epoch": 0, "weights": None}, 0.0
         self.settings = {"batch_size": batch_size, "random_state": self.seed, "precision": precision, "device": self.device.type}
@@ -73,7 +73,7 @@ class Run:
     def explain(self, step):
         """Say what is known of the bad loss at `step`."""
         losses, norms = (self.history.last(name, 4) for name in ("loss", "gradient_norm"))
-        return explain(step, self.epoch + 1, losses, norms[:-1], self.rate(), self.precision, self.clip_norm is not None)
+        return explain(step, self.epoch + 1, losses, norms, self.rate(), self.precision, self.clip_norm is not None)
 
     # ---------------------------------------------------------------- early stopping
 
