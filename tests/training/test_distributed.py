@@ -50,7 +50,7 @@ def test_fit_in_two_processes_is_fit_in_one(checks, way, recipe):
 
 @pytest.mark.parametrize("way", ["DDP", "FSDP2"])
 def test_fit_goes_on_from_a_checkpoint_of_all_processes(checks, way):
-    assert checks["fit"][f"{way}, resumed"] == {"weights": 0, "epochs": [6, 6]}
+    assert checks["fit"][f"{way}, resumed"] == dict.fromkeys(["last", "best"], {"weights": 0, "epochs": [6, 6]})
     assert checks["fit"][f"{way}, by one process"] < 1e-6
 
 
