@@ -3,6 +3,7 @@
 import os
 import pathlib
 import warnings
+import zipfile
 
 import numpy as np
 import torch
@@ -62,6 +63,10 @@ class Checkpoints:
 
 def _read(path, device):
     try:
+        with zipfile.ZipFile(path) as file:  # torch.load does not look at the checksums that stand in the file
+            damaged = file.testzip()
+        if damaged:
+            raise ValueError(f"damaged at {damaged}")
         state = torch.load(path, map_location=device, weights_only=True)
     except Exception as error:  # torch.load has no error of its own: EOFError, RuntimeError, UnpicklingError, KeyError ...
         raise CheckpointError(f"{path} cannot be read ({type(error).__name__}: torn, or no checkpoint).") from None
