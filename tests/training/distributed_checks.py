@@ -179,9 +179,9 @@ def resumed(wrap, folder):
     Once for the last weights, which need every process's own random state, once for the best ones, of an early epoch.
     """
     found = {}
-    for which, keep in {"last": {"ema": 0.9}, "best": {"validation": (31, 2), "patience": 9}}.items():
+    for which, keep in {"last": {"ema": 0.9, "checkpoint_every": 3}, "best": {"validation": (31, 2), "patience": 9}}.items():
         recipe = {"data": (53, 1), "batch_size": 16, "model": dropping, **keep}
-        at_once, _ = fitted(wrap, num_epochs=6, **recipe)
+        at_once, _ = fitted(wrap, num_epochs=6, **recipe, checkpoint=f"{folder}-{which}-at-once")
         fitted(wrap, num_epochs=3, checkpoint=f"{folder}-{which}", **recipe)
         saved = torch.load(f"{folder}-{which}/latest.pt", weights_only=True)
         assert all(type(value) is torch.Tensor for value in saved["model"].values())
@@ -201,6 +201,24 @@ def by_one_process(wrap, folder):
         found = max((a - b).abs().max().item() for a, b in zip(model.parameters(), expected.parameters()))
     dist.barrier()
     return found if dist.get_rank() == 0 else None
+
+
+def ended_early(wrap):
+    """How a run ends in every process when one of them is interrupted, and when the rows of one give a loss that is NaN."""
+
+    def interrupt(X, y, generator):
+        if dist.get_rank() == 1:
+            signal.raise_signal(signal.SIGINT)
+        return X, y
+
+    def spoil(X, y, generator):
+        return X / (dist.get_rank() == 0), y
+
+    found = {}
+    for name, augment in {"interrupted": interrupt, "diverged": spoil}.items():
+        _, history = fitted(wrap, (16, 1), batch_size=16, augment=augment, on_divergence="stop")
+        found[name] = of_every([history.stopped, len(history.steps["loss"])])
+    return found
 
 
 def gpt():
@@ -226,6 +244,7 @@ def fits(folder):
         **{f"{name}, {recipe}": fit_like_one(wrap, recipe) for name, wrap in WRAPS.items() for recipe in RECIPES},
         **{f"{name}, resumed": resumed(wrap, f"{folder}/{name}") for name, wrap in WRAPS.items()},
         **{f"{name}, by one process": by_one_process(wrap, f"{folder}/{name}-one") for name, wrap in WRAPS.items()},
+        "ended early": ended_early(distributed.data_parallel),
         "gpt": gpt(),
         "averages": averages_once_a_step(),
     }

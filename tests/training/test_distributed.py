@@ -54,6 +54,11 @@ def test_fit_goes_on_from_a_checkpoint_of_all_processes(checks, way):
     assert checks["fit"][f"{way}, by one process"] < 1e-6
 
 
+@pytest.mark.parametrize("reason", ["interrupted", "diverged"])
+def test_what_ends_one_process_ends_all_at_the_same_step(checks, reason):
+    assert checks["fit"]["ended early"][reason] == [[reason, 1]] * 2
+
+
 def test_fit_of_a_gpt_with_tied_weights(checks):
     assert all(difference < 1e-5 for difference in checks["fit"]["gpt"].values())  # Adam divides small gradients by their size
 
