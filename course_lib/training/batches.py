@@ -111,7 +111,7 @@ def of(name, data, batch_size, device, dtype, generator=None):
     if isinstance(data, (str, bytes, dict, torch.Tensor, np.ndarray)) or not hasattr(data, "__iter__"):
         raise TypeError(f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}. Try ({name}, y).")
     if hasattr(data, "__next__"):
-        raise TypeError(f"{name} gives its batches once only ({_what(data)}). Pass a DataLoader or a list of batches.")
+        raise TypeError(f"{name} gives its batches once only ({_what(data)}). Pass a DataLoader, which gives them anew in each epoch.")
     if hasattr(data, "__len__") and len(data) == 0:
         raise ValueError(f"{name} is empty: it gives no batch.")
     return Loaded(data, device)

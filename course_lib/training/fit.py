@@ -24,7 +24,7 @@ def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None
     """Train `model` in place and return the `History` of it; the model is left in evaluation mode.
 
     data, validation: a pair (X, y) of arrays or tensors with m rows each, which stay in memory and are shuffled anew in
-        each epoch, or a DataLoader (or a list) of such pairs, whose own batch size counts. Real numbers take the
+        each epoch, or a DataLoader of such pairs, whose own batch size counts. Real numbers take the
         model's dtype, whole numbers are class labels or tokens.
     loss: function (output, target) -> mean over the rows. None: cross-entropy for whole targets, mean squared error for
         real ones. Label smoothing: `nn.CrossEntropyLoss(label_smoothing=0.1)`.

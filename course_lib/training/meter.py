@@ -1,6 +1,7 @@
 """Collects what each step measured, and asks the GPU for it only now and then: every question makes it wait."""
 
 import math
+import operator
 
 import torch
 
@@ -64,9 +65,9 @@ class Meter:
     def means(self):
         """Return the means over the epoch: of loss and metrics over its rows, of the gradient norm over its steps."""
         rows = sum(self.rows)
-        means = {name: sum(map(float.__mul__, map(float, self.rows), values)) / rows for name, values in self.so_far.items()}
-        means["gradient_norm"] = sum(self.so_far["gradient_norm"]) / len(self.rows)
-        return means
+        norms = {"gradient_norm": sum(self.so_far["gradient_norm"]) / len(self.rows)}
+        sums = {name: sum(map(operator.mul, self.rows, values)) for name, values in self.so_far.items() if name not in norms}
+        return {**{name: value / rows for name, value in sums.items()}, **norms}
 
     def state_dict(self):
         return {"so_far": self.so_far, "rows": self.rows}

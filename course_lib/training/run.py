@@ -63,7 +63,10 @@ class Run:
 
         def forward(X, y):
             output = self.model(X)
-            return output, self.loss(output, y)
+            loss = self.loss(output, y)
+            if loss.ndim:
+                raise ValueError(f"loss must return one number, the mean over the rows; got shape {tuple(loss.shape)}.")
+            return output, loss
 
         self.forward = torch.compile(forward) if self.compile else forward
 
