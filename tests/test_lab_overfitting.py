@@ -1,11 +1,18 @@
 """Chapter 05's live figures against scikit-learn and the exact decomposition, and their words against their numbers."""
 
+import importlib.util
+import subprocess
+import sys
+
+import ipywidgets
 import numpy as np
 import pytest
 from sklearn.linear_model import LinearRegression, Ridge
 
+from course_lib.datasets import load_digits
 from course_lib.labs import overfitting as lab
-from course_lib.labs.overfitting import ALPHAS, GRID, ROWS, WAVES, ComplexityLab, complexity
+from course_lib.labs.overfitting import ALPHAS, EPOCHS, GRID, ROWS, WAVES, ComplexityLab, GridTraining, NetworkLab, complexity, networks
+from course_lib.training.grid import train_grid
 from course_lib.validation import bias_variance, cosine_features
 
 
@@ -89,3 +96,138 @@ class TestComplexityLab:
     def test_an_error_of_zero_is_drawn_below_the_edge(self):
         live = ComplexityLab(n_waves=200, noise=0.0)
         assert live.here["training"].get_ydata()[0] < lab.ERRORS_SHOWN[0] and "training error 0," in live.alt
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """The grid itself: trained once for all tests."""
+    NetworkLab().wait()
+    return lab.training().grid
+
+
+@pytest.mark.usefixtures("trained")
+class TestNetworks:
+    def test_a_third_of_the_training_labels_is_wrong_and_no_row_is_on_both_sides(self):
+        X, y, X_held_out, y_held_out = lab.mislabelled_digits()
+        right = {row.tobytes(): label for row, label in zip(*load_digits(), strict=True)}
+        wrong = np.array([right[(16 * row).tobytes()] != label for row, label in zip(X, y, strict=True)])
+        assert wrong.sum() == lab.N_WRONG and wrong[: lab.N_WRONG].all()
+        assert all(right[(16 * row).tobytes()] == label for row, label in zip(X_held_out, y_held_out, strict=True))
+        assert not {row.tobytes() for row in X} & {row.tobytes() for row in X_held_out}
+
+    @pytest.mark.parametrize(("rate", "decay", "dropout"), [(0.03, 0.01, 0.25), (0.1, 0.0, 0.0)])
+    def test_curves_are_those_of_the_network_trained_alone(self, rate, decay, dropout):
+        X, y, *held_out = lab.mislabelled_digits()
+        alone = train_grid(X, y, hidden=(32,), learning_rates=rate, weight_decays=decay, dropouts=dropout, num_epochs=20, batch_size=30,
+                           num_checkpoints=11, validation=tuple(held_out), dtype="float64")  # fmt: skip
+        arrays = networks(rate, decay, dropout, epochs=20)
+        np.testing.assert_allclose(arrays["train_loss"], alone.train_losses[0, 0, 0], rtol=1e-6)
+        np.testing.assert_allclose(arrays["validation_loss"], alone.validation_losses[0, 0, 0], rtol=1e-6)
+        np.testing.assert_allclose(arrays["train_accuracy"], alone.train_accuracies[0, 0, 0])
+        np.testing.assert_allclose(arrays["validation_accuracy"], alone.validation_accuracies[0, 0, 0])
+        assert arrays["losses"][arrays["chosen"]] == arrays["validation_loss"][-1]
+        assert arrays["losses"][arrays["best"]] == np.nanmin(arrays["losses"])
+
+    def test_what_the_reader_is_to_see(self):
+        loss = lambda *cell: networks(*cell)["validation_loss"]  # noqa: E731
+        plain = loss(0.1, 0.0, 0.0)
+        assert plain[-1] > 1.5 * plain.min() and EPOCHS[plain.argmin()] <= 20  # early stopping would have helped
+        assert networks(0.1, 0.0, 0.0)["train_accuracy"][-1] > 0.95  # wrong labels and all
+        assert loss(0.1, 0.01, 0.0)[-1] < 0.7 * plain[-1] > loss(0.1, 0.0, 0.5)[-1]  # weight decay and dropout help
+        assert loss(0.1, 0.1, 0.0)[-1] > 1.8  # too much of it
+        assert loss(0.003, 0.0, 0.0)[-1] > 1.5 < loss(1.0, 0.0, 0.0)[-1]  # too slow, too fast
+        assert loss(0.01, 0.0, 0.0)[-1] < loss(0.01, 0.0, 0.5)[-1]  # dropout harms where nothing overfits yet
+
+    @pytest.mark.parametrize(
+        ("word", "cell"),
+        [("Overfitting", (0.1, 0.0, 0.0)), ("Underfitting", (0.003, 0.0, 0.0)), ("Underfitting", (0.1, 0.1, 0.0)), ("About right", (0.03, 0.003, 0.25))],
+    )
+    def test_says_what_ails_the_network(self, word, cell):
+        live = NetworkLab(**dict(zip(("learning_rate", "weight_decay", "dropout"), cell, strict=True)))
+        assert f"{word}: after 60 epochs the training loss is {live.arrays['train_loss'][-1]:.2f}" in live.alt
+        assert f"the validation loss {live.arrays['validation_loss'][-1]:.2f} " in live.alt
+
+    def test_not_a_number_is_divergence(self):
+        arrays = networks() | {"train_loss": np.array([2.3, np.nan]), "validation_loss": np.array([2.3, np.nan])}
+        assert lab.network_verdict(arrays) == "Diverged"
+        NetworkLab().draw(arrays)  # and can be drawn
+
+    def test_moving_controls_moves_what_is_drawn(self):
+        live = NetworkLab()
+        for name, value in {"learning_rate": 0.03, "weight_decay": 0.01, "dropout": 0.5, "epochs": 20}.items():
+            before = live._picture.value
+            live.controls[name].value = value
+            assert live._picture.value != before, name
+        assert live.curves["validation_loss"].get_xdata()[-1] == 20
+        assert [mark.get_xydata().tolist() for mark in live.chosen] == [[[17.0, 2.0]]] * 2  # third block, fourth column; third row
+        shown = live.map.get_array().reshape(lab.GRID_SHAPE)
+        assert shown[2, 3, 2] == live.curves["validation_loss"].get_ydata()[-1]
+
+
+class TestTraining:
+    """The figure before, instead of and without a trained grid."""
+
+    class Halfway:
+        share, grid, problem, waited = 0.35, None, None, False
+
+        def __init__(self):
+            self.watching = set()
+
+        def wait(self):
+            self.waited = True
+
+    @pytest.fixture
+    def halfway(self, monkeypatch):
+        work = self.Halfway()
+        monkeypatch.setattr(lab, "training", lambda: work)
+        return work
+
+    def test_says_how_far_it_is_and_keeps_answering(self, halfway, trained):
+        live = NetworkLab()
+        assert "All 108 networks of the grid are being trained together: 35% done" in live.alt
+        before = live._picture.value
+        live.controls["learning_rate"].value = 0.03
+        assert live._picture.value != before and "learning rate 0.03" in live.alt
+        assert live in halfway.watching
+        halfway.grid = trained
+        live._update()
+        assert "the validation loss" in live.alt and len(live.curves["train_loss"].get_xdata()) == len(EPOCHS)
+
+    def test_progress_is_drawn_and_counted(self, monkeypatch):
+        work = GridTraining.__new__(GridTraining)
+        work.grid, work.problem, work.watching = None, None, set()
+        monkeypatch.setattr(lab, "training", lambda: work)
+        work.share = 0.0
+        live = NetworkLab()
+        work._progress(150, 300)
+        assert "50% done" in live.alt and live.bar.get_xdata()[1] == pytest.approx(9.5)
+
+    def test_a_stored_notebook_waits_and_a_page_does_not(self, halfway, monkeypatch):
+        live = NetworkLab()
+        monkeypatch.setattr(ipywidgets.Widget, "_control_comm", object())
+        assert "35% done" in live._repr_mimebundle_()[0]["text/plain"] and not halfway.waited
+        monkeypatch.setattr(ipywidgets.Widget, "_control_comm", None)
+        live._repr_mimebundle_()
+        assert halfway.waited
+
+    def test_without_pytorch_it_says_what_to_do(self, monkeypatch):
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+        work = GridTraining()
+        monkeypatch.setattr(lab, "training", lambda: work)
+        live = NetworkLab().wait()
+        assert "trains networks with PyTorch, which is not installed" in live.alt
+        live.controls["dropout"].value = 0.5
+
+    def test_an_error_is_said_in_the_figure(self, monkeypatch):
+        def broken(*args, **keys):
+            raise MemoryError("no <room>")
+
+        monkeypatch.setattr("course_lib.training.grid.train_grid", broken)
+        work = GridTraining()
+        monkeypatch.setattr(lab, "training", lambda: work)
+        assert "The training stopped with MemoryError: no <room>" in NetworkLab().wait().alt
+
+    def test_a_program_that_ends_during_the_training_ends_cleanly(self):
+        code = "from course_lib.labs.overfitting import NetworkLab; import torch; NetworkLab()"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+        assert (done.returncode, done.stderr) == (0, "")

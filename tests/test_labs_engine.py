@@ -20,10 +20,16 @@ import pytest
 from PIL import Image
 
 import course_lib.labs
-from course_lib.labs import engine, figures, png
+from course_lib.labs import engine, figures, overfitting, png
 
 MODULES = [importlib.import_module(f"course_lib.labs.{module.name}") for module in pkgutil.iter_modules(course_lib.labs.__path__)]
 LABS = [kind for module in MODULES for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, engine.Lab) and kind.__module__ == module.__name__ != engine.__name__]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def networks_are_trained():
+    """What a figure says while it trains changes by itself; here each is to be as its controls are."""
+    overfitting.NetworkLab().wait()
 
 
 def test_the_labs_were_found():

@@ -3,12 +3,19 @@
 The first fits waves to a function that is known, so the true error is known too: bias² + variance + noise.
 """
 
+import atexit
 import functools
+import html
+import importlib.util
+import threading
+import weakref
 
 import ipywidgets
 import numpy as np
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap
 
+from course_lib.datasets import load_digits
 from course_lib.labs import figures
 from course_lib.labs.engine import Lab
 from course_lib.validation import bias_variance, cosine_features
@@ -128,6 +135,10 @@ def verdict(error, training, lowest, noise2):
     return "Overfitting" if error - training > training - noise2 else "Underfitting"
 
 
+def _one_of(label, values, value):
+    return ipywidgets.SelectionSlider(options=[(f"{v:.2g}", v) for v in values], index=values.index(value), description=label)
+
+
 class ComplexityLab(Lab):
     """Complexity, penalty, rows and noise, live: one fit, the three errors over the number of waves, and the true one in its parts.
 
@@ -144,13 +155,10 @@ class ComplexityLab(Lab):
     slow_controls = ("alpha", "n_samples", "noise", "sample")
 
     def make_controls(self):
-        one_of = lambda label, values, value: ipywidgets.SelectionSlider(  # noqa: E731
-            options=[(f"{v:.2g}", type(value)(v)) for v in values], index=list(values).index(value), description=label
-        )
         return {
-            "n_waves": one_of("complexity (waves)", WAVES, 5),
-            "alpha": one_of("penalty λ", ALPHAS, 0.0),
-            "n_samples": one_of("rows", ROWS, 20),
+            "n_waves": _one_of("complexity (waves)", WAVES.tolist(), 5),
+            "alpha": _one_of("penalty λ", ALPHAS.tolist(), 0.0),
+            "n_samples": _one_of("rows", ROWS, 20),
             "noise": ipywidgets.FloatSlider(0.4, min=0, max=1, step=0.05, description="noise (sd)"),
             "sample": ipywidgets.IntSlider(0, min=0, max=N_DRAWS - 1, description="another sample"),
         }
@@ -224,4 +232,223 @@ class ComplexityLab(Lab):
             f"<b>{word}</b>: training error {show('training')}, validation error {show('validation')}. The true error is <b>{show('error')}</b> = "
             f"bias² {show('bias2')} + variance {show('variance')} + noise {arrays['noise2']:.2g} (mean over all samples). The lowest that these "
             f"rows allow is {arrays['lowest']:.2g}, with {WAVES[waves]} waves and λ = {ALPHAS[penalty]:.2g}."
+        )
+
+
+# --- A small network: every learning rate, weight decay and dropout of a grid, trained together ----------------------
+
+N_TRAIN, N_WRONG, N_HELD_OUT = 150, 45, 300
+LEARNING_RATES = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+WEIGHT_DECAYS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1)
+DROPOUTS = (0.0, 0.25, 0.5)
+GRID_SHAPE = (len(LEARNING_RATES), len(WEIGHT_DECAYS), len(DROPOUTS))
+EPOCHS = tuple(range(0, 61, 2))
+BLOCK = len(WEIGHT_DECAYS) + 1  # columns of the map from one dropout to the next: a gap between
+LOSSES_SHOWN = (0.0, 3.0)
+# From strong to pale blue, in steps that rounding to 5 bits (png.py) leaves alone.
+DARK_IS_LOW = ListedColormap([f"#{0xEF - 16 * k:02x}{0xF7 - 8 * (3 * k // 2):02x}{0xFF - 8 * (3 * k // 4):02x}" for k in range(13, -1, -1)])
+NO_TORCH = "This figure trains networks with PyTorch, which is not installed. Run <b>make lab</b>, or pip install torch, and restart the kernel."
+
+
+@functools.cache
+def mislabelled_digits():
+    """Return 150 digits to train on, 45 of them with a wrong label, and 300 others with right ones: X, y, X_held_out, y_held_out."""
+    rng = np.random.default_rng(0)
+    X, y = load_digits()
+    rows = rng.permutation(len(y))[: N_TRAIN + N_HELD_OUT]
+    X, y = X[rows] / 16, y[rows].astype(int)
+    y[:N_WRONG] = (y[:N_WRONG] + rng.integers(1, 10, N_WRONG)) % 10
+    return X[:N_TRAIN], y[:N_TRAIN], X[N_TRAIN:], y[N_TRAIN:]
+
+
+class GridTraining:
+    """The grid of networks, trained in a thread: `share` is done so far, then there is a `grid`, or the `problem` in words.
+
+    Every lab that is watching is drawn again whenever some of it is done.
+    """
+
+    def __init__(self):
+        self.share, self.grid, self.problem = 0.0, None, None
+        self.watching, self._stop = weakref.WeakSet(), threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True, name="grid of networks")
+        if importlib.util.find_spec("torch") is None:
+            self.problem = NO_TORCH
+        else:
+            self._thread.start()
+            atexit.register(self._end)  # a thread inside of PyTorch must not outlive the interpreter
+
+    def wait(self):
+        """Return when the grid is trained, or cannot be."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _run(self):
+        try:
+            from course_lib.training.grid import train_grid
+
+            X, y, X_held_out, y_held_out = mislabelled_digits()
+            self.grid = train_grid(
+                X, y, validation=(X_held_out, y_held_out), hidden=(32,), batch_size=30, num_epochs=EPOCHS[-1], num_checkpoints=len(EPOCHS),
+                learning_rates=LEARNING_RATES, weight_decays=WEIGHT_DECAYS, dropouts=DROPOUTS,
+                dtype="float64", progress=self._progress, stop=self._stop.is_set,  # float64: the same digits on every machine
+            )  # fmt: skip
+        except Exception as error:  # said where the reader looks; a thread's traceback goes elsewhere
+            self.problem = f"The training stopped with {type(error).__name__}: {html.escape(str(error))}"
+        self._draw()
+
+    def _progress(self, step, num_steps):
+        self.share = step / num_steps
+        self._draw()
+
+    def _draw(self):
+        with figures.DRAWING:
+            for one in list(self.watching):
+                one._update()
+
+    def _end(self):
+        self.watching.clear()
+        self._stop.set()
+        self._thread.join()
+
+
+@functools.cache
+def training():
+    """Start the training when it is first needed; one for all figures."""
+    return GridTraining()
+
+
+def networks(learning_rate=0.1, weight_decay=0.0, dropout=0.0, epochs=EPOCHS[-1]):
+    """Return what is drawn for one network of the grid after `epochs`, one of EPOCHS.
+
+    `chosen`, its position in the grid; `train_loss`, `validation_loss`, `train_accuracy`, `validation_accuracy`
+    (n_checkpoints,) up to then; `losses` (6, 6, 3), the validation loss of every network of the grid after as many
+    epochs; `best`, the position of the lowest; `lowest`, the lowest after any number of epochs. While the grid is
+    being trained there are `share` < 1, no values in the curves and NaN in `losses`. `problem` is None or says why
+    there never will be.
+    """
+    work, chosen = training(), (LEARNING_RATES.index(learning_rate), WEIGHT_DECAYS.index(weight_decay), DROPOUTS.index(dropout))
+    names, grid = ("train_loss", "validation_loss", "train_accuracy", "validation_accuracy"), work.grid
+    state = {"chosen": chosen, "problem": work.problem}
+    if grid is None:
+        return state | dict.fromkeys(names, np.array([])) | {"share": work.share, "losses": np.full(GRID_SHAPE, np.nan), "best": None, "lowest": np.nan}
+    until = EPOCHS.index(epochs) + 1
+    curves = grid.train_losses, grid.validation_losses, grid.train_accuracies, grid.validation_accuracies
+    losses = grid.validation_losses[..., until - 1]
+    return state | {name: curve[chosen][:until] for name, curve in zip(names, curves, strict=True)} | {
+        "share": 1.0, "losses": losses, "best": tuple(int(i) for i in np.unravel_index(np.nanargmin(losses), losses.shape)),
+        "lowest": float(np.nanmin(grid.validation_losses)),
+    }  # fmt: skip
+
+
+def network_verdict(arrays):
+    """Say in words what ails a network, from its losses and its accuracy on training rows, 30 % of which have wrong labels."""
+    train, held_out = arrays["train_loss"][-1], arrays["validation_loss"]
+    if not train <= 1.5 * arrays["train_loss"][0]:  # NaN too
+        return "Diverged"
+    if held_out[-1] <= 1.15 * arrays["lowest"]:
+        return "About right"
+    learned_by_heart = arrays["train_accuracy"][-1] > 1 - N_WRONG / N_TRAIN + 0.05  # more rows than have right labels
+    return "Overfitting" if learned_by_heart or held_out[-1] > 1.15 * held_out.min() else "Underfitting"
+
+
+def _at(cell):
+    """Where on the map a cell of the grid has its middle: [x, y]."""
+    i, j, k = cell
+    return np.array([BLOCK * k + j, i])
+
+
+class NetworkLab(Lab):
+    """Learning rate, weight decay, dropout and epochs of a small network, live: its curves, and all 108 of the grid.
+
+    The grid is trained in the background when the first figure is made, some seconds; the figure says how far it is,
+    answers meanwhile, and is instant afterwards. `wait()` returns the figure when the training is over.
+
+    >>> lab = NetworkLab().wait()
+    >>> lab.arrays["losses"].shape, len(lab.arrays["train_loss"])
+    ((6, 6, 3), 31)
+    >>> lab.controls["epochs"].value = 10
+    >>> len(lab.arrays["train_loss"])
+    6
+    """
+
+    title = "A network of 32 hidden units on 150 digits, 45 of them with a wrong label: its losses and accuracies by epoch, and the validation loss of the whole grid of settings"
+    width, height = 8.4, 4.2
+
+    def __init__(self, **start):
+        super().__init__(**start)
+        with figures.DRAWING:
+            training().watching.add(self)
+            self._update()  # what came between the first drawing and now
+
+    def wait(self):
+        """Return the lab when the grid is trained."""
+        training().wait()
+        return self
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        if ipywidgets.Widget._control_comm is None:  # no page that shows widgets: a stored notebook gets the finished picture
+            self.wait()
+        return super()._repr_mimebundle_(include, exclude)
+
+    def make_controls(self):
+        return {
+            "learning_rate": _one_of("learning rate", LEARNING_RATES, 0.1),
+            "weight_decay": _one_of("weight decay", WEIGHT_DECAYS, 0.0),
+            "dropout": _one_of("dropout", DROPOUTS, 0.0),
+            "epochs": _one_of("epochs", EPOCHS, EPOCHS[-1]),
+        }
+
+    compute = staticmethod(networks)
+
+    def build(self, fig):
+        grid = fig.add_gridspec(2, 2, width_ratios=[1, 1.25])
+        losses, accuracies, chart = fig.add_subplot(grid[0, 0]), fig.add_subplot(grid[1, 0]), fig.add_subplot(grid[:, 1])
+        losses.set(xlim=(0, EPOCHS[-1]), ylim=LOSSES_SHOWN, title="Loss: training - -, validation —")
+        accuracies.set(xlim=(0, EPOCHS[-1]), ylim=(0, 1.02), xlabel="epoch", title="Accuracy (dotted: right training labels)")
+        losses.tick_params(labelbottom=False)
+        accuracies.axhline(1 - N_WRONG / N_TRAIN, color=figures.INK, linewidth=1, linestyle=":")
+        line = lambda ax, **style: self.live(ax.plot([], [], **style)[0])  # noqa: E731
+        dashed, solid = {"color": figures.ORANGE, "linestyle": (0, (4, 2))}, {"color": figures.BLUE, "linestyle": "-", "linewidth": 2.4}
+        self.curves = {
+            "train_loss": line(losses, **dashed), "validation_loss": line(losses, **solid),
+            "train_accuracy": line(accuracies, **dashed), "validation_accuracy": line(accuracies, **solid),
+        }  # fmt: skip
+        self.ends = {name: line(curve.axes, marker="D", color=curve.get_color(), markeredgecolor="white", markersize=7, clip_on=False) for name, curve in self.curves.items()}
+        columns = BLOCK * len(DROPOUTS) - 1
+        chart.set(xlim=(-0.5, columns - 0.5), ylim=(-0.5, len(LEARNING_RATES) + 0.1), ylabel="learning rate", xlabel="weight decay", title="Validation loss: dark is low, ★ lowest, □ chosen")
+        chart.grid(False)
+        chart.set_yticks(range(len(LEARNING_RATES)), [f"{rate:g}" for rate in LEARNING_RATES])
+        chart.set_xticks([BLOCK * k + j for k in range(len(DROPOUTS)) for j in range(len(WEIGHT_DECAYS))], [f"{w:g}" for w in WEIGHT_DECAYS] * len(DROPOUTS), rotation=90, fontsize=8)
+        for k, dropout in enumerate(DROPOUTS):
+            chart.text(BLOCK * k - 0.5, len(LEARNING_RATES) - 0.4, f"dropout {dropout:g}", fontsize=9)
+        cells = [_at(cell) + np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)]) for cell in np.ndindex(GRID_SHAPE)]
+        self.map = self.live(chart.add_collection(PolyCollection(cells, array=np.zeros(len(cells)), cmap=DARK_IS_LOW, clim=(0.8, 2.4), antialiased=False), autolim=False))
+        self.best = self.live(chart.plot([], [], "*", color=figures.INK, markeredgecolor="white", markersize=15)[0])
+        square = {"marker": "s", "linestyle": "none", "fillstyle": "none", "markersize": 15, "clip_on": False}
+        self.chosen = [self.live(chart.plot([], [], color=color, markeredgewidth=width, **square)[0]) for color, width in (("white", 5), (figures.INK, 2))]
+        self.bar = self.live(chart.plot([], [], color=figures.BLUE, linewidth=9, linestyle="-", solid_capstyle="butt")[0])
+
+    def draw(self, arrays):
+        for name, curve in self.curves.items():
+            values = np.clip(np.nan_to_num(arrays[name], nan=9.0, posinf=9.0), 0, 9)  # far outside where it has diverged
+            curve.set_data(EPOCHS[: len(values)], values)
+            self.ends[name].set_data(EPOCHS[: len(values)][-1:], np.where(values <= curve.axes.get_ylim()[1], values, np.nan)[-1:])
+        self.map.set_array(arrays["losses"].ravel())
+        for mark in self.chosen:
+            mark.set_data(*_at(arrays["chosen"])[:, None])
+        self.best.set_data(*(_at(arrays["best"])[:, None] if arrays["best"] else ([], [])))
+        training_now = arrays["best"] is None and not arrays["problem"]
+        self.bar.set_data(*(([-0.5, -0.5 + arrays["share"] * (BLOCK * len(DROPOUTS) - 1)], [2.5, 2.5]) if training_now else ([], [])))
+
+    def describe(self, values, arrays):
+        if arrays["problem"]:
+            return arrays["problem"]
+        if arrays["best"] is None:
+            return f"All {np.prod(GRID_SHAPE)} networks of the grid are being trained together: <b>{arrays['share']:.0%}</b> done. The curves come when all are."
+        i, j, k = arrays["best"]
+        last = {name: arrays[name][-1] for name in self.curves}
+        return (
+            f"<b>{network_verdict(arrays)}</b>: after {values['epochs']} epochs the training loss is {last['train_loss']:.2f} (accuracy {last['train_accuracy']:.2f}, of labels "
+            f"30 % of which are wrong), the validation loss <b>{last['validation_loss']:.2f}</b> (accuracy {last['validation_accuracy']:.2f}). "
+            f"The lowest of the grid by now is {arrays['losses'][i, j, k]:.2f}, at learning rate {LEARNING_RATES[i]:g}, weight decay {WEIGHT_DECAYS[j]:g}, dropout {DROPOUTS[k]:g}."
         )
