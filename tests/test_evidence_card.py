@@ -48,6 +48,14 @@ def test_means_stand_under_before_and_after():
     assert labels == [f"before\n{first.before:.3g}", f"after\n{first.after:.3g}"]
 
 
+def test_many_settings_come_in_pairs_so_that_a_narrow_page_can_stack_them():
+    card = evidence.card("A-8.3.1-2")
+    text = card._repr_mimebundle_()[0]["text/html"]
+    assert text.count("<img ") == 2 and text.count("2.01/L:") == 1 and "momentum 0.9, 1/L:" in text
+    assert evidence.card("A-8.2-6")._repr_mimebundle_()[0]["text/html"].count("<img ") == 2
+    assert evidence.card("A-8.8-3")._repr_mimebundle_()[0]["text/html"].count("<img ") == 1
+
+
 def test_run_measures_again_on_this_machine(capsys):
     stored, live = evidence.card("A-8.3.2-4"), evidence.card("A-8.3.2-4").run(seeds=3)
     for before, after in zip(stored.measured.seeds, live.measured.seeds):

@@ -10,6 +10,7 @@ from course_lib.evidence import verdict as judge
 from course_lib.evidence.overview import change, digits
 from course_lib.labs import figures
 
+ALL = slice(None)
 HOW_TO_READ = (
     "Each column is a setting: first the one that the claim speaks of, then settings in which it may fail. Above, a line "
     "is one seed, from the circle (before) to the square (after); the numbers are the means. Below, each dot is the "
@@ -48,10 +49,13 @@ class Card:
     @property
     def alt(self):
         """What the card says, in words and numbers."""
+        return f"{', '.join(self.measured.claim.ids)}. {self._said(ALL)} Verdict: {self.verdict}."
+
+    def _said(self, cases):
         claim = self.measured.claim
-        said = [f"{claim.metric} {_pair(effect)}, {change(claim, effect)}, {effect.n} seeds, when {case.when}: {SIGNS[effect.outcome]}"
-                for case, effect in zip(claim.cases, self.measured.effects)]  # fmt: skip
-        return f"{', '.join(claim.ids)}. " + ". ".join(said) + f". Verdict: {self.verdict}."
+        said = [f"{claim.metric} {_pair(effect)}, {change(claim, effect)}, {effect.n} seeds, when {case.when}: {SIGNS[effect.outcome]}."
+                for case, effect in zip(claim.cases[cases], self.measured.effects[cases])]  # fmt: skip
+        return " ".join(said)
 
     def run(self, seeds=3):
         """Run the experiment now, on seeds 0 to `seeds` - 1 or on the given ones, and return the card of that.
@@ -68,14 +72,15 @@ class Card:
         found = results.judged([claim], {claim.id: measured}, {claim.id: 0.0})
         return Card(found[claim.id], live=True)
 
-    def figure(self):
-        """Return the Matplotlib figure."""
-        claim, effects = self.measured.claim, self.measured.effects
-        width = min(2.2 + 2.4 * len(effects), 9.5)
-        letters = round(13 * width / len(effects) - 4)  # that a title of this size has room for
-        fig, axes = figures.new(width, 3.6, nrows=2, ncols=len(effects))
+    def figure(self, cases=ALL):
+        """Return the Matplotlib figure of the given cases, a slice."""
+        claim, effects = self.measured.claim, self.measured.effects[cases]
+        column = round(min(3.5, 9.5 / len(claim.cases)), 1)
+        letters = round(12 * column - 4)  # that a title of this size has room for
+        fig, axes = figures.new(column * len(effects), 3.6, nrows=2, ncols=len(effects))
+        axes = axes.reshape(2, -1)
         axes[0, 0].get_gridspec().set_height_ratios([2.6, 1])
-        for (above, below), case, effect, seeds in zip(axes.T, claim.cases, effects, self.measured.seeds):
+        for (above, below), case, effect, seeds in zip(axes.T, claim.cases[cases], effects, self.measured.seeds[cases]):
             above.set_title("\n".join(textwrap.wrap(f"when {case.when}", letters)), fontsize=9)
             _draw_seeds(above, claim, effect, seeds)
             _draw_change(below, claim, effect, seeds)
@@ -86,12 +91,18 @@ class Card:
         return self.alt
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        data, metadata = figures.Picture(figures._smallest_png(self.figure()), self.alt)._repr_mimebundle_()
+        data, metadata = self._picture(ALL, self.alt)
+        pairs = [slice(i, i + 2) for i in range(0, len(self.measured.effects), 2)]  # side by side where the page is wide enough
+        if len(pairs) > 1:
+            data["text/html"] = " ".join(self._picture(pair, self._said(pair))[0]["text/html"] for pair in pairs)
         words = [f"<b>{', '.join(self.measured.claim.ids)}</b> {html.escape(table.row(self.measured.claim.id).wording)}"]
         verdict = f"<b>Verdict:</b> {html.escape(str(self.verdict))}."
         foot = f"<details><summary><small>{html.escape(self._again())} How to read it</small></summary>{HOW_TO_READ}</details>"
         data["text/html"] = '<div style="margin-bottom: 1em">' + "<br>".join([*words, data["text/html"], verdict]) + foot + "</div>"
         return data, metadata
+
+    def _picture(self, cases, alt):
+        return figures.Picture(figures._smallest_png(self.figure(cases)), alt)._repr_mimebundle_()
 
     def _again(self):
         claim = self.measured.claim
