@@ -1,7 +1,6 @@
 """The table of claims is complete, the table of results says what its numbers say, and no verdict has turned."""
 
 import re
-import re
 from pathlib import Path
 
 import numpy as np

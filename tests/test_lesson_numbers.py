@@ -50,8 +50,8 @@ def results_in(text):
     """Return [(line, kind, words)] of what looks like a result in the prose of a Markdown text."""
     for pattern in (*NOT_PROSE, *ALLOWED):
         text = re.sub(pattern, lambda match: re.sub(r"[^\n]", " ", match[0]), text)
-    found = [(match.start(), kind, match) for kind, pattern in RESULTS.items() for match in re.finditer(pattern, text)]
-    return [(text.count("\n", 0, at) + 1, kind, " ".join(match[0].split())) for at, kind, match in sorted(found, key=lambda f: f[:2])]
+    found = [(match.start(), kind, match[0]) for kind, pattern in RESULTS.items() for match in re.finditer(pattern, text)]
+    return [(text.count("\n", 0, at) + 1, kind, " ".join(words.split())) for at, kind, words in sorted(found)]
 
 
 def typed_in_code(text):
