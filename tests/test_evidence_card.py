@@ -54,6 +54,8 @@ def test_many_settings_come_in_pairs_so_that_a_narrow_page_can_stack_them():
     assert text.count("<img ") == 2 and text.count("2.01/L:") == 1 and "momentum 0.9, 1/L:" in text
     assert evidence.card("A-8.2-6")._repr_mimebundle_()[0]["text/html"].count("<img ") == 2
     assert evidence.card("A-8.8-3")._repr_mimebundle_()[0]["text/html"].count("<img ") == 1
+    ten, four = evidence.card("B-8.3.2.1-10").figure(slice(2)), evidence.card("A-8.3.1-2").figure(slice(2))
+    assert ten.get_size_inches().tolist() == four.get_size_inches().tolist()  # ten in one row would be too narrow to draw
 
 
 def test_run_measures_again_on_this_machine(capsys):

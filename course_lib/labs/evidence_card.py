@@ -75,7 +75,7 @@ class Card:
     def figure(self, cases=ALL):
         """Return the Matplotlib figure of the given cases, a slice."""
         claim, effects = self.measured.claim, self.measured.effects[cases]
-        column = round(min(3.5, 9.5 / len(claim.cases)), 1)
+        column = round(min(3.5, 9.5 / min(len(claim.cases), 4)), 1)  # more than four come in several rows
         letters = round(12 * column - 4)  # that a title of this size has room for
         fig, axes = figures.new(column * len(effects), 3.6, nrows=2, ncols=len(effects))
         axes = axes.reshape(2, -1)
