@@ -128,52 +128,53 @@ def train_epoch(run, bar, stop):
 def train_step(run, group, rows):
     """Add up the gradients of a group of batches, and move the weights once."""
     run.optimizer.zero_grad()
-    sums = {}  # loss and metrics, means over all rows of the step
+    loss = 0.0
     for number, (X, y, weight) in enumerate(group, 1):
         with fitting.quiet(run.model, last=number == len(group)):
-            add_gradient(run, X, y, weight, sums, rows)
-    update(run, sums, rows)
+            loss = loss + add_gradient(run, X, y, weight, rows)
+    update(run, loss, rows)
     run.step, run.batch = run.step + 1, run.batch + len(group)
 
 
-def add_gradient(run, X, y, weight, sums, rows):
-    """Add the gradient of one batch to those of its step, and its loss and metrics to `sums`."""
+def add_gradient(run, X, y, weight, rows):
+    """Add the gradient of one batch to those of its step; return its part of the loss."""
     if run.forward is None:
         run.settle(y)
     if run.augment is not None:
         X, y = run.augment(X, y, run.augmenter)
     with run.autocast():
         output, loss = run.forward(X, y)
-    _add(sums, "loss", loss.detach(), weight)
-    if run.meter.immediate and not run.meter.good(sums["loss"]):
-        give_up(run, sums, math.nan, rows)
-    loss = _times(loss, weight)
+    if weight != 1:
+        loss = loss * weight
+    value = loss.item() if run.meter.immediate else loss.detach()
+    if run.meter.immediate and not run.meter.good(value):
+        give_up(run, value, math.nan, rows)
     (loss if run.scaler is None else run.scaler.scale(loss)).backward()
-    for name, metric in run.metrics.items():
-        _add(sums, name, metric(output.detach(), y), weight)
+    run.meter.see(output.detach(), y, len(X) if weight else 0)
+    return value
 
 
-def update(run, sums, rows):
+def update(run, loss, rows):
     """Move the weights one step along the gradient, and note what that was."""
     if run.scaler is not None:
         run.scaler.unscale_(run.optimizer)
     look = Look(run.layers) if run.batch == 0 else None  # costs as much as some steps: at the first of each epoch
     norm, rate = clip(run), run.rate()
     if run.meter.immediate and not run.meter.good(0.0, norm):
-        give_up(run, sums, norm, rows)
+        give_up(run, loss, norm, rows)
     moved = optimizer_step(run.optimizer, run.scaler)
     if moved and run.schedule is not None and not isinstance(run.schedule, ReduceLROnPlateau):
         run.schedule.step()
     if run.ema is not None:
         run.ema.update()
-    run.meter.keep(sums, norm, rate, rows)
+    run.meter.keep(loss, norm, rate, rows)
     if look is not None:
         run.history.add(layers=[{"epoch": run.epoch + 1, "step": run.step, **row} for row in look.rows()])
 
 
-def give_up(run, sums, norm, rows):
+def give_up(run, loss, norm, rows):
     """Note the step whose loss or gradient is not finite, and raise TrainingDiverged: the weights are still good."""
-    run.meter.keep(sums, norm, run.rate(), rows)
+    run.meter.keep(loss, norm, run.rate(), rows)
     run.meter.flush()
 
 
@@ -227,15 +228,6 @@ def end(run, stopped, why):
         run.ema.put()
     run.model.eval()
     run.history.add(end={"stopped": stopped, "why": why})
-
-
-def _add(sums, name, value, weight):
-    value = _times(value, weight)
-    sums[name] = sums[name] + value if name in sums else value
-
-
-def _times(value, weight):
-    return value if weight == 1 else value * weight
 
 
 @contextlib.contextmanager

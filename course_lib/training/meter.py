@@ -1,48 +1,75 @@
 """Collects what each step measured, and asks the GPU for it only now and then: every question makes it wait."""
 
 import math
-import operator
 
 import torch
 
-from course_lib.training.distributed.fitting import total
+from course_lib.training.distributed import fitting
 from course_lib.training.divergence import TrainingDiverged
+
+HELD = 2**16  # numbers of outputs that wait on a CPU until the metrics are computed on all of them at once
 
 
 class Meter:
-    """Loss, metrics, rate and gradient norm of each step, as tensors on the device until `flush` turns them into numbers.
+    """Loss, rate and gradient norm of each step, as tensors on the device until `flush` turns them into numbers; metrics.
 
     On a CPU a number costs nothing: `immediate` is true, and a bad loss is seen before it reaches the weights.
     """
 
     def __init__(self, history, device, world, scaled, explain):
-        self.history, self.world, self.scaled, self.explain = history, world, scaled, explain
+        self.history, self.device, self.world, self.scaled, self.explain = history, device, world, scaled, explain
         self.immediate = device.type == "cpu" and world == 1
+        self.metrics = {}
         self.begin_epoch()
 
     def begin_epoch(self):
-        self.pending = {"loss": [], "gradient_norm": []}  # and one list for each metric
-        self.rates, self.rows, self.so_far = [], [], {}
+        self.pending = {"loss": [], "learning_rate": [], "gradient_norm": []}
+        self.rows, self.losses, self.norms = [], [], []  # of all steps of the epoch
+        self.held, self.size, self.sums = [], 0, {}
 
-    def keep(self, sums, norm, rate, rows):
-        """Note one step: `sums` holds its loss and metrics, all of them means over its `rows` rows."""
-        for name, value in (*sums.items(), ("gradient_norm", norm)):
-            self.pending.setdefault(name, []).append(float(value) if self.immediate else value)
-        self.rates.append(rate)
+    # ---------------------------------------------------------------- each step
+
+    def keep(self, loss, norm, rate, rows):
+        """Note one step of `rows` rows."""
+        self.pending["loss"].append(float(loss) if self.immediate else loss)
+        self.pending["gradient_norm"].append(float(norm) if self.immediate else norm)
+        self.pending["learning_rate"].append(rate)
         self.rows.append(rows)
+
+    def see(self, output, target, own):
+        """Note the output for a batch of `own` rows, for the metrics."""
+        if not self.metrics or own == 0:
+            return
+        if self.held and output.shape[1:] != self.held[0][0].shape[1:]:
+            self.measure()
+        self.held.append((output, target))
+        self.size += output.numel()
+        if self.size > HELD or not self.immediate:
+            self.measure()
+
+    def measure(self):
+        """Compute the metrics of the outputs that wait."""
+        if not self.held:
+            return
+        output, target = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*self.held))
+        for name, metric in self.metrics.items():
+            self.sums[name] = self.sums.get(name, 0.0) + metric(output, target) * len(output)
+        self.held, self.size = [], 0
+
+    # ---------------------------------------------------------------- now and then
 
     def flush(self):
         """Turn everything noted into numbers, and write it to the history; raises TrainingDiverged if one is not finite."""
-        if not self.rates:
+        if not self.pending["loss"]:
             return
-        values = {name: self._numbers(values) for name, values in self.pending.items()}
-        bad = next((i for i, (loss, norm) in enumerate(zip(values["loss"], values["gradient_norm"])) if not self.good(loss, norm)), None)
-        until = len(self.rates) if bad is None else bad + 1
-        for name, numbers in values.items():
-            self.so_far.setdefault(name, []).extend(numbers[:until])
-        self.history.add(steps={"loss": values["loss"][:until], "learning_rate": self.rates[:until],
-                                "gradient_norm": values["gradient_norm"][:until]})  # fmt: skip
-        self.pending, self.rates = {name: [] for name in self.pending}, []
+        steps = {name: self._numbers(values) if name != "learning_rate" else values for name, values in self.pending.items()}
+        bad = next((i for i, pair in enumerate(zip(steps["loss"], steps["gradient_norm"])) if not self.good(*pair)), None)
+        if bad is not None:
+            steps = {name: values[: bad + 1] for name, values in steps.items()}
+        self.history.add(steps=steps)
+        self.losses += steps["loss"]
+        self.norms += steps["gradient_norm"]
+        self.pending = {name: [] for name in self.pending}
         if bad is not None:
             step = self.history.n_steps - 1
             raise TrainingDiverged(self.history, step, self.explain(step))
@@ -53,24 +80,30 @@ class Meter:
 
     def last_loss(self):
         """Return the loss of the last step; of several processes, that of this one's rows."""
-        return float((self.pending["loss"] or self.so_far["loss"])[-1])
+        return float((self.pending["loss"] or self.losses)[-1])
 
     def _numbers(self, values):
         if self.immediate:
             return values
         values = torch.stack([torch.as_tensor(value, dtype=torch.float32) for value in values])
         # The parts of a step are weighted so that their mean over the processes is the step's.
-        return (total(values, self.world) / self.world).tolist()
+        return (fitting.total(values, self.world) / self.world).tolist()
 
     def means(self):
         """Return the means over the epoch: of loss and metrics over its rows, of the gradient norm over its steps."""
+        self.measure()
         rows = sum(self.rows)
-        norms = {"gradient_norm": sum(self.so_far["gradient_norm"]) / len(self.rows)}
-        sums = {name: sum(map(operator.mul, self.rows, values)) for name, values in self.so_far.items() if name not in norms}
-        return {**{name: value / rows for name, value in sums.items()}, **norms}
+        sums = fitting.totals([float(value) for value in self.sums.values()], self.device, self.world)
+        return {
+            "loss": sum(n * loss for n, loss in zip(self.rows, self.losses)) / rows,
+            **{name: value / rows for name, value in zip(self.sums, sums)},
+            "gradient_norm": sum(self.norms) / len(self.norms),
+        }
 
     def state_dict(self):
-        return {"so_far": self.so_far, "rows": self.rows}
+        self.measure()
+        sums = {name: float(value) for name, value in self.sums.items()}
+        return {"rows": self.rows, "losses": self.losses, "norms": self.norms, "sums": sums}
 
     def load_state_dict(self, state):
-        self.so_far, self.rows = state["so_far"], state["rows"]
+        self.rows, self.losses, self.norms, self.sums = (state[name] for name in ("rows", "losses", "norms", "sums"))

@@ -59,7 +59,7 @@ class Run:
     def settle(self, y):
         """Choose loss and metrics by the targets of the first batch, if none were named."""
         self.loss = objective.default_loss(y) if self.loss is None else self.loss
-        self.metrics = objective.default_metrics(y) if self.metrics is None else self.metrics
+        self.metrics = self.meter.metrics = objective.default_metrics(y) if self.metrics is None else self.metrics
 
         def forward(X, y):
             output = self.model(X)
