@@ -80,8 +80,9 @@ def train_grid(X, y, *, hidden=(16,), learning_rates, weight_decays=(0.0,), drop
 
     The weights of all networks are stacked, so that each layer is one `baddbmm` and a step costs little more than that
     of one network. All start from the same weights, see the same batches and (at equal rates) the same dropout
-    masks: an entry of the grid is what the same network gets when it is trained alone with SGD, momentum and PyTorch's
-    coupled weight decay (on biases too). A configuration that diverges becomes inf or NaN and harms no other.
+    masks: an entry of the grid is what the same network gets when it is trained alone, as by `fit` with `torch.optim.SGD`
+    (weight decay on biases too) after `torch.manual_seed(random_state)`. A configuration that diverges becomes inf or
+    NaN and harms no other.
 
     X, y: (m, n) and (m,). Whole numbers in y are classes from 0 on (cross-entropy), real numbers a regression (squared error).
     hidden: width of each hidden layer; () is a linear model.   activation: "relu" or "tanh".
@@ -136,37 +137,21 @@ def train_grid(X, y, *, hidden=(16,), learning_rates, weight_decays=(0.0,), drop
 
 
 def _train(axes, data, progress, stop, *, hidden, marks, batch_size, random_state, momentum, activation, dtype):
+    """Set up all networks, train them, and put what was measured into a Grid."""
     dtype, shape = getattr(torch, dtype), tuple(len(values) for values in axes.values())
     rates, decays, _ = (torch.from_numpy(a.reshape(-1, 1, 1)).to(dtype) for a in np.meshgrid(*axes.values(), indexing="ij"))
     classes = data[0][1].dtype.kind == "i"
     # Rows stand along the last axis, features and units before it: sums over ten classes are then sums of ten long rows.
-    data = [
-        (torch.from_numpy(X.T).to(dtype).contiguous(), torch.from_numpy(y).to(torch.int64 if classes else dtype)) for X, y in data
-    ]
-    X, y = data[0]
-    sizes = [len(X), *hidden, 1 + max(int(y.max()) for _, y in data) if classes else 1]
+    data = [(torch.from_numpy(X.T).to(dtype).contiguous(), torch.from_numpy(y).to(torch.int64 if classes else dtype))
+            for X, y in data]  # fmt: skip
+    sizes = [len(data[0][0]), *hidden, 1 + max(int(y.max()) for _, y in data) if classes else 1]
     parameters = _start(sizes, len(rates), dtype, torch.Generator().manual_seed(random_state))
-    velocities = [torch.zeros_like(p) for p in parameters]
+    batches = _batches(len(data[0][1]), batch_size, torch.Generator().manual_seed(random_state))
     dropout = _Dropout(torch.from_numpy(axes["dropouts"]).to(dtype), random_state)
-    batches = _batches(len(y), batch_size, torch.Generator().manual_seed(random_state))
-    activation_name, activation = activation, ACTIVATIONS[activation]
-    measured = []
-    for step in range(marks[-1] + 1):
-        if step in marks:
-            measured.append([_measure(parameters, X, y, activation) for X, y in data])
-            if progress is not None:
-                progress(step, int(marks[-1]))
-        if step == marks[-1] or (stop is not None and stop()):
-            break
-        rows = next(batches)
-        losses = _losses(_forward(parameters, X[:, rows], activation, dropout), y[rows])
-        # The sum over networks: the gradient of each network's loss with respect to its own weights.
-        gradients = torch.autograd.grad(losses.mean(1).sum(), parameters)
-        with torch.no_grad():
-            for p, v, gradient in zip(parameters, velocities, gradients, strict=True):
-                v.mul_(momentum).add_(gradient).addcmul_(decays, p)
-                p.addcmul_(rates, v, value=-1)
-    # measured: one entry a checkpoint, each [train, validation] of (loss, accuracy), each of them one number a network
+    measured = _descend(
+        parameters, data, batches, rates, decays, momentum, ACTIVATIONS[activation], dropout, marks, progress, stop
+    )
+    # One entry a checkpoint, each [train, validation] of (loss, accuracy), each of them one number a network.
     kept = np.array(measured, dtype=float).transpose(1, 2, 3, 0).reshape(len(data), 2, *shape, -1)
     kept.flags.writeable = False
     (train, train_right), (held_out, held_out_right) = kept if len(data) == 2 else (kept[0], (None, None))
@@ -177,11 +162,33 @@ def _train(axes, data, progress, stop, *, hidden, marks, batch_size, random_stat
         train_accuracies=train_right,
         validation_losses=held_out,
         validation_accuracies=held_out_right,
-        finished=step == marks[-1],
-        activation=activation_name,
+        finished=len(measured) == len(marks),
+        activation=activation,
         parameters=[p.detach().numpy().reshape(*shape, *p.shape[1:]) for p in parameters],
     )
     return grid if classes else replace(grid, train_accuracies=None, validation_accuracies=None)
+
+
+def _descend(parameters, data, batches, rates, decays, momentum, activation, dropout, marks, progress, stop):
+    """Train the networks in place; return what was measured at each mark reached."""
+    X, y = data[0]
+    velocities = [torch.zeros_like(p) for p in parameters]
+    measured, last, due = [], int(marks[-1]), set(marks.tolist())
+    for step in range(last + 1):
+        if step in due:
+            measured.append([_measure(parameters, *part, activation) for part in data])
+            if progress is not None:
+                progress(step, last)
+        if step == last or (stop is not None and stop()):
+            return measured
+        rows = next(batches)
+        losses = _losses(_forward(parameters, X[:, rows], activation, dropout), y[rows])
+        # The sum over networks: its gradient for the weights of one network is that of this network's loss.
+        gradients = torch.autograd.grad(losses.mean(1).sum(), parameters)
+        with torch.no_grad():
+            for p, v, gradient in zip(parameters, velocities, gradients, strict=True):
+                v.mul_(momentum).add_(gradient).addcmul_(decays, p)
+                p.addcmul_(rates, v, value=-1)
 
 
 def _start(sizes, n_networks, dtype, generator):

@@ -55,6 +55,14 @@ def test_the_loss_starts_at_that_of_guessing():
     assert loss.item() == pytest.approx(np.log(256), rel=0.01)
 
 
+def test_weights_that_write_into_the_sum_start_smaller():
+    torch.manual_seed(0)
+    model = GPT(width=128, depth=8)
+    for block in model.blocks:
+        for layer, std in [(block.grow, 0.02), (block.shrink, 0.005), (block.attention.out, 0.005)]:  # 0.02 / sqrt(2 * 8)
+            assert layer.weight.std().item() == pytest.approx(std, rel=0.05) and not layer.bias.any()
+
+
 def test_it_learns_a_short_text_by_heart():
     torch.manual_seed(0)
     text = b"Sliders, not animations: the reader holds the time. "

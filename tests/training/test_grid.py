@@ -92,6 +92,21 @@ def test_each_entry_is_what_the_network_gets_alone(hidden, activation):
                 np.testing.assert_allclose(ours, theirs, atol=1e-9, rtol=0)
 
 
+def test_an_entry_is_what_fit_gives():
+    from course_lib.training.fit import fit
+
+    X, y = blobs()
+    grid = train_grid(X, y, hidden=(8,), learning_rates=RATES, weight_decays=DECAYS, num_epochs=5, batch_size=16,
+                      random_state=3, dtype="float64")  # fmt: skip
+    torch.manual_seed(3)
+    network = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)).double()
+    optimizer = torch.optim.SGD(network.parameters(), lr=RATES[1], momentum=0.9, weight_decay=DECAYS[1])
+    fit(network, (X, y), optimizer=optimizer, num_epochs=5, batch_size=16, random_state=3, device="cpu", progress=False)
+    for (W, b), layer in zip(grid.weights(1, 1), network[::2], strict=True):
+        np.testing.assert_allclose(W, layer.weight.detach(), atol=1e-9)
+        np.testing.assert_allclose(b, layer.bias.detach(), atol=1e-9)
+
+
 def test_dropout_equals_the_network_alone_with_the_same_masks():
     X, y = blobs()
     grid = train_grid(

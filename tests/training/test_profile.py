@@ -119,6 +119,19 @@ def test_what_a_block_does_itself_is_its_own_and_containers_are_left_out():
     assert profile(nested, rows(), device="cpu", num_steps=1).frame["layer"].tolist() == ["0.0", "loss"]
 
 
+def test_the_time_of_a_layer_inside_is_not_charged_to_the_one_around():
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.heavy = nn.Linear(1024, 1024)
+
+        def forward(self, x):
+            return self.heavy(x)[:, :10] + 1
+
+    layers = profile(Outer(), rows(512, 1024), device="cpu").frame.set_index("layer")
+    assert layers.loc["Outer", "forward_ms"] < layers.loc["heavy", "forward_ms"] / 2
+
+
 def test_model_optimizer_and_random_numbers_are_left_as_they_were():
     model = nn.Sequential(mlp(), nn.BatchNorm1d(10), nn.Dropout(0.5)).eval()
     optimizer = torch.optim.AdamW(model.parameters())
