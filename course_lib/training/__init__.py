@@ -15,6 +15,9 @@ import types
 _FILES = {
     "fit": "course_lib.training.fit",
     "History": "course_lib.training.history",
+    "TrainingDiverged": "course_lib.training.divergence",
+    "evaluate": "course_lib.training.evaluation",
+    "mixup": "course_lib.training.augment",
     "lr_range_test": "course_lib.training.range_test",
     "find_batch_size": "course_lib.training.batch_size",
     "train_grid": "course_lib.training.grid",

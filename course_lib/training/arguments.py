@@ -7,11 +7,16 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 from course_lib._inputs import positive, whole
 
 
-def trainable(model):
-    """Return the parameters that take part in training."""
+def module(model):
+    """Return `model`, a torch.nn.Module."""
     if not isinstance(model, torch.nn.Module):
         raise TypeError(f"model must be a torch.nn.Module; got {type(model).__name__}.")
-    parameters = [p for p in model.parameters() if p.requires_grad]
+    return model
+
+
+def trainable(model):
+    """Return the parameters that take part in training."""
+    parameters = [p for p in module(model).parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("model has no parameter to train. Set requires_grad on those that should learn.")
     return parameters

@@ -38,7 +38,7 @@ def pick(device=None, model=None):
 
 
 def _best(model):
-    here = next(model.parameters()).device if model is not None else torch.device("cpu")
+    here = next(model.parameters(), torch.empty(0)).device if model is not None else torch.device("cpu")
     if here.type not in ("cpu", "meta"):
         return here
     if torch.cuda.is_available():

@@ -9,9 +9,10 @@ from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.checkpoint import checkpoint as recomputed
 
 from course_lib._inputs import one_of, whole
-from course_lib.training import arguments, batches, devices, objective
+from course_lib.training import arguments, batches, devices
 from course_lib.training.distributed import fitting
 from course_lib.training.divergence import TrainingDiverged
+from course_lib.training.evaluation import evaluate_batches
 from course_lib.training.layers import Look, total_norm
 from course_lib.training.progress import Bar, Stop
 from course_lib.training.run import Run
@@ -205,7 +206,7 @@ def close_epoch(run):
     throughput = sum(run.meter.rows) / run.seconds
     if run.held_out is not None:
         with run.ema.applied() if run.ema is not None else contextlib.nullcontext():
-            found = objective.evaluate_batches(run.model, run.held_out, run.loss, run.metrics, run.autocast, run.rank, run.world)
+            found = evaluate_batches(run.model, run.held_out, run.loss, run.metrics, run.autocast, run.rank, run.world)
             run.remember(found["loss"])
         row.update({f"validation_{name}": value for name, value in found.items()})
     if isinstance(run.schedule, ReduceLROnPlateau):

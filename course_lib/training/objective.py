@@ -1,11 +1,7 @@
-"""The loss and the metrics that `fit` takes where none are named, and evaluation on data that are not trained on."""
-
-import contextlib
+"""The loss and the metrics that `fit` takes where none are named."""
 
 import torch
 import torch.nn.functional as F
-
-from course_lib.training.distributed import fitting
 
 
 def default_loss(target):
@@ -43,33 +39,3 @@ def accuracy(output, target):
     if target.is_floating_point():
         target = target.argmax(-1)
     return (output.argmax(axis) == target).mean(dtype=torch.float32)
-
-
-@contextlib.contextmanager
-def evaluation_mode(model):
-    """Switch dropout off and batch normalization to its running statistics inside the block."""
-    training = model.training
-    model.eval()
-    try:
-        yield
-    finally:
-        model.train(training)
-
-
-@torch.no_grad()
-def evaluate_batches(model, batches, loss, metrics, autocast=contextlib.nullcontext, rank=0, world=1):
-    """Return {"loss": mean over all rows, name of each metric: mean over all rows} of `batches`, without training.
-
-    Of several processes each evaluates its share, and all get the same means.
-    """
-    sums, rows = dict.fromkeys(["loss", *metrics], 0.0), 0
-    with evaluation_mode(model):
-        for X, y, n, own in batches.epoch(0, rank, world):
-            with autocast():
-                output = model(X)
-                sums["loss"] += loss(output, y) * own
-            for name, metric in metrics.items():
-                sums[name] += metric(output, y) * own
-            rows += n
-    values = fitting.totals([float(value) for value in sums.values()], X.device, world)
-    return {name: value / rows for name, value in zip(sums, values)}

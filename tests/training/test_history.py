@@ -186,3 +186,22 @@ def test_fit_is_the_function_whoever_loads_its_file_first():
 
     code = "from course_lib.training.fit import fit as a; from course_lib.training import fit as b; assert a is b and callable(b)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+# ---------------------------------------------------------------- evaluation
+
+
+def test_evaluate_gives_what_fit_validates_and_leaves_the_mode_alone():
+    from course_lib.training import evaluate
+
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 4)), rng.integers(3, size=300)
+    model = nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5))
+    history = fit(model, (X, y), validation=(X, y), num_epochs=1, device="cpu")
+    model.train()
+    found = evaluate(model, (X, y), batch_size=7, device="cpu")
+    assert model.training and list(found) == ["loss", "accuracy"]
+    for name, value in found.items():
+        assert value == pytest.approx(history.frame[f"validation_{name}"].iloc[-1], rel=1e-5)
+    with pytest.raises(TypeError, match="model must be"):
+        evaluate(None, (X, y))
