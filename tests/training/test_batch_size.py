@@ -50,6 +50,7 @@ def test_on_a_cpu_it_stays_below_the_stated_memory():
     found = find_batch_size(model, data(), device="cpu", largest=1024, memory_limit=300)
     assert found.stopped == "memory" and found.batch_size in (4, 8)  # five arrays of 4 MiB a row live at the peak
     assert found.frame["memory_mib"].max() < 300
+    assert max(model.seen) == found.batch_size  # what would not fit was never tried
     assert found.frame["memory_mib"].iloc[-1] > 4 * found.batch_size  # what it surely holds
 
 
