@@ -7,6 +7,7 @@ import atexit
 import functools
 import html
 import importlib.util
+import os
 import threading
 import weakref
 
@@ -14,6 +15,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import ListedColormap
+from threadpoolctl import threadpool_limits
 
 from course_lib.datasets import load_digits
 from course_lib.labs import figures
@@ -287,11 +289,12 @@ class GridTraining:
             from course_lib.training.grid import train_grid
 
             X, y, X_held_out, y_held_out = mislabelled_digits()
-            self.grid = train_grid(
-                X, y, validation=(X_held_out, y_held_out), hidden=(32,), batch_size=30, num_epochs=EPOCHS[-1], num_checkpoints=len(EPOCHS),
-                learning_rates=LEARNING_RATES, weight_decays=WEIGHT_DECAYS, dropouts=DROPOUTS,
-                dtype="float64", progress=self._progress, stop=self._stop.is_set,  # float64: the same digits on every machine
-            )  # fmt: skip
+            with threadpool_limits(1):  # matrices so small that several threads wait for each other; one core is left to the sliders
+                self.grid = train_grid(
+                    X, y, validation=(X_held_out, y_held_out), hidden=(32,), batch_size=30, num_epochs=EPOCHS[-1], num_checkpoints=len(EPOCHS),
+                    learning_rates=LEARNING_RATES, weight_decays=WEIGHT_DECAYS, dropouts=DROPOUTS,
+                    dtype="float64", progress=self._progress, stop=self._stop.is_set,  # float64: the same digits on every machine
+                )  # fmt: skip
         except Exception as error:  # said where the reader looks; a thread's traceback goes elsewhere
             self.problem = f"The training stopped with {type(error).__name__}: {html.escape(str(error))}"
         self._draw()
@@ -386,7 +389,7 @@ class NetworkLab(Lab):
         return self
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        if ipywidgets.Widget._control_comm is None:  # no page that shows widgets: a stored notebook gets the finished picture
+        if "JPY_SESSION_NAME" not in os.environ:  # no Jupyter server started this kernel, so nobody watches: store the finished picture
             self.wait()
         return super()._repr_mimebundle_(include, exclude)
 
