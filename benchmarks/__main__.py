@@ -2,10 +2,11 @@
 
 import sys
 
-from benchmarks import descent, imports, labs, validation
+from benchmarks import descent, gpt, grid, imports, labs, training, validation
 from benchmarks.readme import renew
 
-BENCHMARKS = {"descent": descent, "validation": validation, "imports": imports, "labs": labs}
+BENCHMARKS = {"descent": descent, "validation": validation, "training": training, "grid": grid, "gpt": gpt,
+              "imports": imports, "labs": labs}  # fmt: skip
 
 
 def main(names):

@@ -8,7 +8,7 @@ from benchmarks._table import RESULTS, table
 from course_lib import course_map, evidence
 
 ROOT = Path(__file__).resolve().parent.parent
-ORDER = ("descent", "validation", "imports", "labs")
+ORDER = ("descent", "validation", "training", "grid", "gpt_cpu", "gpt_cuda", "imports", "labs")
 
 
 def renewed(text):
