@@ -91,19 +91,21 @@ class Meter:
 
     def means(self):
         """Return the means over the epoch: of loss and metrics over its rows, of the gradient norm over its steps."""
-        self.measure()
         rows = sum(self.rows)
-        sums = fitting.totals([float(value) for value in self.sums.values()], self.device, self.world)
         return {
             "loss": sum(n * loss for n, loss in zip(self.rows, self.losses)) / rows,
-            **{name: value / rows for name, value in zip(self.sums, sums)},
+            **{name: value / rows for name, value in self.totals().items()},
             "gradient_norm": sum(self.norms) / len(self.norms),
         }
 
-    def state_dict(self):
+    def totals(self):
+        """Return the sums of the metrics over all rows so far, of all processes."""
         self.measure()
-        sums = {name: float(value) for name, value in self.sums.items()}
-        return {"rows": self.rows, "losses": self.losses, "norms": self.norms, "sums": sums}
+        return dict(zip(self.sums, fitting.totals([float(value) for value in self.sums.values()], self.device, self.world)))
+
+    def state_dict(self):
+        return {"rows": self.rows, "losses": self.losses, "norms": self.norms, "sums": self.totals()}
 
     def load_state_dict(self, state):
-        self.rows, self.losses, self.norms, self.sums = (state[name] for name in ("rows", "losses", "norms", "sums"))
+        self.rows, self.losses, self.norms = state["rows"], state["losses"], state["norms"]
+        self.sums = {name: value / self.world for name, value in state["sums"].items()}

@@ -125,11 +125,12 @@ class Run:
         self.meter.flush()
         now = [generator.get_state() for generator in self.generators]
         draws = {"now": now, "epoch_start": self.epoch_start if self.batch else now}
-        state = fitting.whole({
+        state = {
             "settings": self.settings, "epoch": self.epoch, "batch": self.batch, "step": self.step, "seconds": self.seconds,
             **{name: part.state_dict() for name, part in self.parts().items()},
             "best": self.best, "generators": fitting.of_each(draws, self.world),
-        })  # fmt: skip
+        }  # fmt: skip
+        state = state if self.world == 1 else fitting.whole(state)
         if self.rank == 0:
             self.checkpoints.save(state)
 
