@@ -58,7 +58,7 @@ def _packages():
 
 def _torch():
     if find_spec("torch") is None:
-        return Line(None, "PyTorch", "not installed", "chapters 01-05 do without; `make lab` brings it")
+        return Line(None, "PyTorch", "not installed", "chapters 01-04 do without; `make lab` brings it")
     return Line(True, "PyTorch", version("torch"))
 
 

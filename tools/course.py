@@ -18,7 +18,7 @@ VENV = ROOT / ".venv"
 STAMP = VENV / "course-installed"
 TORCH = "torch==2.13.0"
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-TORCH_HELP = "PyTorch: cpu (the small build), gpu (PyPI's build with CUDA, several GB) or none (chapters 01-05 work)"
+TORCH_HELP = "PyTorch: cpu (the small build), gpu (PyPI's build with CUDA, several GB) or none (chapters 01-04 work)"
 
 
 def python():
