@@ -36,7 +36,7 @@ def network(n_features, n_hidden, seed, n_outputs=10, dropout=0.0):
         return nn.Sequential(nn.Linear(n_features, n_hidden), nn.ReLU(), nn.Dropout(dropout), nn.Linear(n_hidden, n_outputs))
 
 
-def train(model, X, y, seed, num_steps=600, batch_size=50, learning_rate=3e-3, weight_decay=0.0, **options):
+def train(model, X, y, seed, num_steps=400, batch_size=50, learning_rate=5e-3, weight_decay=0.0, **options):
     """AdamW for the same number of steps, however many rows there are. Returns the history."""
     import torch
 
@@ -180,14 +180,14 @@ def tree_of_four_levels_for_waves(seed):
     return whole_tree_and_small(make_mnist1d(3000, random_state=seed))
 
 
-@tree_of_four_levels.counter("a network gets 16 units instead of 512, and 40 % of the labels are random (300 digits)")
+@tree_of_four_levels.counter("a network gets 16 units instead of 256, and 40 % of the labels are random (300 digits)")
 def narrow_network_for_noisy_digits(seed):
-    return Result(*(digits_network(seed, random_labels=0.4, n_hidden=n_hidden) for n_hidden in (512, 16)))
+    return Result(*(digits_network(seed, random_labels=0.4, n_hidden=n_hidden) for n_hidden in (256, 16)))
 
 
-@tree_of_four_levels.counter("a network gets 16 units instead of 512, and no label is wrong by chance (1,000 waves)")
+@tree_of_four_levels.counter("a network gets 16 units instead of 256, and no label is wrong by chance (1,000 waves)")
 def narrow_network_for_waves(seed):
-    return Result(*(waves_network(seed, n_hidden=n_hidden) for n_hidden in (512, 16)))
+    return Result(*(waves_network(seed, n_hidden=n_hidden) for n_hidden in (256, 16)))
 
 
 def whole_tree_and_small(data, n_train=1000):
@@ -365,9 +365,9 @@ def more_capacity_where_it_underfits(seed):
     return Result(waves_network(seed, n_hidden=0, learning_rate=1e-2), waves_network(seed))
 
 
-@more_capacity_where_it_underfits.counter("more capacity where it overfits: 16 to 512 units (300 digits, 40 % random labels)")
+@more_capacity_where_it_underfits.counter("more capacity where it overfits: 16 to 256 units (300 digits, 40 % random labels)")
 def more_capacity_where_it_overfits(seed):
-    return Result(*(digits_network(seed, random_labels=0.4, n_hidden=n_hidden) for n_hidden in (16, 512)))
+    return Result(*(digits_network(seed, random_labels=0.4, n_hidden=n_hidden) for n_hidden in (16, 256)))
 
 
 @more_capacity_where_it_underfits.counter("better features: a linear model sees the strength of each frequency (1,000 waves)")
@@ -377,14 +377,14 @@ def frequencies_for_a_linear_model(seed):
     return Result(*(wrong(model.fit(f(X), y), f(X_new), y_new) for f in (np.asarray, strength_of_frequencies)))
 
 
-@more_capacity_where_it_underfits.counter("longer training where it underfits: 20 to 600 steps (1,000 waves)")
+@more_capacity_where_it_underfits.counter("longer training where it underfits: 20 to 400 steps (1,000 waves)")
 def longer_where_it_underfits(seed):
-    return Result(*(waves_network(seed, num_steps=num_steps) for num_steps in (20, 600)))
+    return Result(*(waves_network(seed, num_steps=num_steps) for num_steps in (20, 400)))
 
 
-@more_capacity_where_it_underfits.counter("longer training where it overfits: 60 to 600 steps (300 digits, 40 % random labels)")
+@more_capacity_where_it_underfits.counter("longer training where it overfits: 60 to 400 steps (300 digits, 40 % random labels)")
 def longer_where_it_overfits(seed):
-    return Result(*(digits_network(seed, random_labels=0.4, num_steps=num_steps) for num_steps in (60, 600)))
+    return Result(*(digits_network(seed, random_labels=0.4, num_steps=num_steps) for num_steps in (60, 400)))
 
 
 @more_capacity_where_it_underfits.counter("less regularisation where it underfits: weight decay 10 to 0 (1,000 waves)")
