@@ -287,3 +287,9 @@ def test_server_sends_small_messages_at_once(monkeypatch):
     connection.websocket_handler = unittest.mock.create_autospec(KernelWebsocketHandler, instance=True)
     assert connection.connect() == "connected"
     connection.websocket_handler.set_nodelay.assert_called_once_with(True)
+
+
+@pytest.mark.parametrize("width", [7.01, 3.337, 6.0])
+def test_a_figure_of_any_size_becomes_a_picture(width):
+    shown = figures.picture(figures.new(width, 2)[0], alt="an empty figure")
+    assert Image.open(io.BytesIO(shown.png)).size[0] == pytest.approx(200 * width, abs=1)

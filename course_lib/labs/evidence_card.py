@@ -102,7 +102,7 @@ class Card:
         return data, metadata
 
     def _picture(self, cases, alt):
-        return figures.Picture(figures._smallest_png(self.figure(cases)), alt)._repr_mimebundle_()
+        return figures.picture(self.figure(cases), alt)._repr_mimebundle_()
 
     def _again(self):
         claim = self.measured.claim

@@ -78,9 +78,14 @@ def show(fig, alt):
 
     Raises ValueError for an empty `alt`: whoever listens to the page would get nothing.
     """
+    display(picture(fig, alt))
+
+
+def picture(fig, alt):
+    """Return a Matplotlib figure as a `Picture`, which shows itself as the last expression of a cell; `alt` as in `show`."""
     if not isinstance(alt, str) or not alt.strip():
         raise ValueError(f"alt must say in words what the figure shows; got {alt!r}.")
-    display(Picture(_smallest_png(fig), alt))
+    return Picture(_smallest_png(fig), alt)
 
 
 class Picture:
@@ -112,11 +117,9 @@ class Picture:
 
 def _smallest_png(fig):
     """The figure as PNG of 128 colours: half of the size of full colour, and the eye sees no difference."""
-    raw = io.BytesIO()
+    raw, out = io.BytesIO(), io.BytesIO()
     with DRAWING:
-        fig.savefig(raw, format="raw", dpi=PIXELS_PER_INCH * SHARPNESS)
-    width, height = (round(side * PIXELS_PER_INCH * SHARPNESS) for side in fig.get_size_inches())
-    picture = Image.frombytes("RGBA", (width, height), raw.getvalue()).convert("RGB")
-    out = io.BytesIO()
+        fig.savefig(raw, format="png", dpi=PIXELS_PER_INCH * SHARPNESS, pil_kwargs={"compress_level": 0})
+    picture = Image.open(raw).convert("RGB")
     picture.quantize(128, dither=Image.Dither.NONE).save(out, format="png", optimize=True)
     return out.getvalue()

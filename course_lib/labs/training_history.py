@@ -15,7 +15,7 @@ def picture(history):
     if history.n_steps == 0:
         raise ValueError("the history holds no step: there is nothing to draw. Train at least one step first.")
     with figures.DRAWING:
-        return figures.Picture(figures._smallest_png(figure(history)), alt(history))
+        return figures.picture(figure(history), alt(history))
 
 
 def figure(history):

@@ -46,7 +46,7 @@ class BatchSizes:
             ax.set_xscale("log", base=2)
             ax.set(xlabel="batch size", title=words)
             ax.set_ylim(bottom=0)
-        return figures.Picture(figures._smallest_png(fig), str(self))
+        return figures.picture(fig, str(self))
 
     def __str__(self):
         if self.batch_size is None:

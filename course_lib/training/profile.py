@@ -78,7 +78,7 @@ class Profile:
         right.set(xlabel="MiB", title="Memory")
         for ax in (left, right):
             ax.grid(axis="y", visible=False)
-        return figures.Picture(figures._smallest_png(fig), str(self))
+        return figures.picture(fig, str(self))
 
     def __str__(self):
         busiest = self.frame.assign(ms=self.frame["forward_ms"] + self.frame["backward_ms"]).nlargest(3, "ms")

@@ -45,7 +45,7 @@ class RangeTest:
         finite = self.smoothed[np.isfinite(self.smoothed)]
         ax.set(xlabel="learning rate of the step", ylabel="loss", ylim=(0, 1.5 * max(finite[0], finite.min())))
         ax.legend()
-        return figures.Picture(figures._smallest_png(fig), str(self))
+        return figures.picture(fig, str(self))
 
     def __str__(self):
         rates = self.learning_rates
