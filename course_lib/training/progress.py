@@ -28,18 +28,18 @@ class Bar:
         if not self.wanted:
             return
         if self.bar is None:
-            self.bar = self._new()
+            self.bar = self._new(step)
         self.bar.n = step
         self.bar.set_postfix_str(f"epoch {epoch} of {self.num_epochs}, loss {loss:.4g}", refresh=True)
 
-    def _new(self):
+    def _new(self, step):
         from tqdm.auto import tqdm
 
         try:
             steps = -(-len(self.batches) // self.accumulate) * self.num_epochs
         except TypeError:  # an iterable data set does not know its length
             steps = None
-        return tqdm(total=steps, unit="step", leave=False)
+        return tqdm(total=steps, initial=step, unit="step", leave=False)  # its speed is that from now on
 
     def __enter__(self):
         return self
