@@ -58,3 +58,8 @@ def test_words_follow_the_sliders():
     assert live.arrays["dip"] == 0 and "global dip" in live.alt
     np.testing.assert_array_equal(live.path.get_xdata(), live.arrays["theta"])
     np.testing.assert_array_equal(live.swept.get_ydata(), arrivals("cosine decay", lab.N_ROWS, 0.5))
+
+
+def test_a_large_constant_rate_never_comes_to_rest():
+    live = RippleLab(learning_rate=6.0)
+    assert np.abs(np.diff(live.arrays["theta"][-20:])).min() > 0 and "not come to rest" in live.alt

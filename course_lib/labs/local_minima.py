@@ -136,6 +136,8 @@ class RippleLab(Lab):
     def describe(self, values, arrays):
         dip = arrays["dip"]
         where = "in the <b>global</b> dip" if dip == 0 else f"in the dip near θ = {dip}, a <b>local</b> minimum"
+        if abs(arrays["theta"][-1] - arrays["theta"][-2]) > 0.02:
+            where = f"at θ = {arrays['theta'][-1]:.2f} and has <b>not come to rest</b>"
         if values["height"] * (2 * np.pi) ** 2 < 1:  # then the slope 1 of the bowl is the stronger one everywhere
             where = f"at θ = {arrays['theta'][-1]:.2f}; with ripples so low there is only <b>one minimum</b>"
         return (
