@@ -7,7 +7,7 @@
 import importlib
 
 _AT_THE_TOP = {"gradient_descent": "course_lib.descent", "cross_validation": "course_lib.validation"}
-_MODULES = ("objectives", "datasets", "schedules", "descent", "validation", "statistics", "evidence", "labs", "classroom")
+_MODULES = ("objectives", "datasets", "schedules", "descent", "validation", "statistics", "training", "evidence", "labs", "classroom")
 
 __all__ = [*_AT_THE_TOP, *_MODULES]
 
