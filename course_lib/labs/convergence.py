@@ -19,7 +19,7 @@ WIDTH, ROWS, DEEPEST = 40, 32, 30  # units of every layer (the points of a wave)
 STEPS, RATE, LONGEST = 3, 0.3, 1.0  # of descent between the two looks, its gradient clipped to this norm
 HEALTHY = 30.0  # from the first layer to the last, signal and gradient may change by this factor
 EPSILON = 1e-5  # under the root of a normalisation, as in PyTorch
-SHOWN = 9  # exponents from -9 to 9
+SHOWN = -12, 8  # exponents
 
 
 def sigmoid(z):
@@ -162,7 +162,7 @@ class SignalLab(Lab):
         return {
             "depth": ipywidgets.IntSlider(10, min=2, max=DEEPEST, description="layers"),
             "activation": ipywidgets.Dropdown(options=list(ACTIVATIONS), description="activation"),
-            "start": ipywidgets.FloatLogSlider(1.0, base=2, min=-3, max=3, step=0.1, readout_format=".2f", description="width of the start ÷ He's"),
+            "start": ipywidgets.FloatLogSlider(1.0, base=2, min=-3, max=3, step=0.1, readout_format=".2f", description="start ÷ He's width"),
             "normalisation": ipywidgets.Dropdown(options=list(AXES), description="normalisation"),
             "residual": ipywidgets.Checkbox(False, description="residual connections"),
         }
@@ -174,8 +174,8 @@ class SignalLab(Lab):
         axes = fig.subplots(1, 3, sharey=True)
         titles = "Signal, input = 1  →", "←  Gradient, last layer = 1", "Gradient of the weights"
         for ax, title in zip(axes, titles):
-            ax.set(xlim=(0, DEEPEST + 1), ylim=(-SHOWN, SHOWN), xlabel="layer", title=title, xticks=[1, 10, 20, 30])
-        axes[0].set_yticks([-8, -4, 0, 4, 8], ["10⁻⁸", "10⁻⁴", "1", "10⁴", "10⁸"])
+            ax.set(xlim=(0, DEEPEST + 1), ylim=SHOWN, xlabel="layer", title=title, xticks=[1, 10, 20, 30])
+        axes[0].set_yticks([-12, -8, -4, 0, 4, 8], ["10⁻¹²", "10⁻⁸", "10⁻⁴", "1", "10⁴", "10⁸"])
         for ax in axes[:2]:
             ax.axhspan(-np.log10(HEALTHY), np.log10(HEALTHY), color="#e3e9f0")
             ax.text(DEEPEST, np.log10(HEALTHY) + 0.2, "healthy", ha="right", fontsize=9)
@@ -204,7 +204,7 @@ class SignalLab(Lab):
 
 def exponents(values):
     """Return log10 of values, those beyond the picture put on its border."""
-    return np.log10(np.clip(values, 10.0**-SHOWN, 10.0**SHOWN))
+    return np.clip(np.log10(values), *SHOWN)
 
 
 def _times(ratio):
