@@ -90,7 +90,7 @@ def execute(path, notebook):
 
 def _strip(notebook):
     """Take out what belongs to this run: the kernel's version, widgets, which are dead without their kernel, and
-    what a cell found on this machine.
+    what a cell found on this machine; and the copy of a picture that stands in its HTML already.
 
     A page without a kernel then shows the still picture that stands beside the widget.
     """
@@ -99,7 +99,11 @@ def _strip(notebook):
         if "nbval-ignore-output" in cell.metadata.get("tags", []):
             cell.outputs, cell.execution_count = [], None
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "<img " in data.get("text/html", ""):
+                data.pop("image/png", None)
+                output.metadata.pop("image/png", None)
 
 
 def main():
