@@ -1,10 +1,13 @@
 """The card shows each seed, says the numbers in words, and runs its experiment again."""
 
+import base64
+import io
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from course_lib import evidence
 
@@ -52,6 +55,7 @@ def test_many_settings_come_in_pairs_so_that_a_narrow_page_can_stack_them():
     card = evidence.card("A-8.3.1-2")
     text = card._repr_mimebundle_()[0]["text/html"]
     assert text.count("<img ") == 2 and text.count("2.01/L:") == 1 and "momentum 0.9, 1/L:" in text
+    assert Image.open(io.BytesIO(base64.b64decode(card._repr_mimebundle_()[0]["image/png"]))).height == 2 * 720  # both pairs
     assert evidence.card("A-8.2-6")._repr_mimebundle_()[0]["text/html"].count("<img ") == 2
     assert evidence.card("A-8.8-3")._repr_mimebundle_()[0]["text/html"].count("<img ") == 1
     ten, four = evidence.card("B-8.3.2.1-10").figure(slice(2)), evidence.card("A-8.3.1-2").figure(slice(2))

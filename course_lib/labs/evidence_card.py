@@ -1,9 +1,11 @@
 """The card of a claim: what it says, what it bought in each setting, one dot a seed, and the verdict."""
 
 import html
+import io
 import textwrap
 
 import numpy as np
+from PIL import Image
 
 from course_lib.evidence import results, runner, table
 from course_lib.evidence import verdict as judge
@@ -91,18 +93,15 @@ class Card:
         return self.alt
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        data, metadata = self._picture(ALL, self.alt)
         pairs = [slice(i, i + 2) for i in range(0, len(self.measured.effects), 2)]  # side by side where the page is wide enough
-        if len(pairs) > 1:
-            data["text/html"] = " ".join(self._picture(pair, self._said(pair))[0]["text/html"] for pair in pairs)
+        pictures = [figures.picture(self.figure(pair), self._said(pair)) for pair in pairs]
+        columns = " ".join(picture._repr_mimebundle_()[0]["text/html"] for picture in pictures)
+        data, metadata = figures.Picture(_one_below_the_other(pictures), self.alt)._repr_mimebundle_()
         words = [f"<b>{', '.join(self.measured.claim.ids)}</b> {html.escape(table.row(self.measured.claim.id).wording)}"]
         verdict = f"<b>Verdict:</b> {html.escape(str(self.verdict))}."
         foot = f"<details><summary><small>{html.escape(self._again())} How to read it</small></summary>{HOW_TO_READ}</details>"
-        data["text/html"] = '<div style="margin-bottom: 1em">' + "<br>".join([*words, data["text/html"], verdict]) + foot + "</div>"
+        data["text/html"] = '<div style="margin-bottom: 1em">' + "<br>".join([*words, columns, verdict]) + foot + "</div>"
         return data, metadata
-
-    def _picture(self, cases, alt):
-        return figures.picture(self.figure(cases), alt)._repr_mimebundle_()
 
     def _again(self):
         claim = self.measured.claim
@@ -111,6 +110,19 @@ class Card:
         share = 3 / claim.seeds * self.measured.seconds
         return (f"{claim.seeds} seeds for each setting. Run it yourself: evidence.card(\"{claim.id}\").run(seeds=3), "
                 f"{'about a second' if share < 1.5 else f'about {share:.0f} seconds'}.")  # fmt: skip
+
+
+def _one_below_the_other(pictures):
+    """The pictures as one PNG, for pages that cannot stack them."""
+    if len(pictures) == 1:
+        return pictures[0].png
+    parts = [Image.open(io.BytesIO(picture.png)).convert("RGB") for picture in pictures]
+    whole = Image.new("RGB", (max(part.width for part in parts), sum(part.height for part in parts)), "white")
+    for i, part in enumerate(parts):
+        whole.paste(part, (0, sum(above.height for above in parts[:i])))
+    out = io.BytesIO()
+    whole.save(out, format="png")
+    return out.getvalue()
 
 
 def _draw_seeds(ax, claim, effect, seeds):
@@ -139,7 +151,9 @@ def _draw_change(ax, claim, effect, seeds):
     ax.plot([effect.low, effect.high], [0, 0], color=figures.INK, linewidth=4, linestyle="-", solid_capstyle="butt")
     ax.plot(effect.effect, 0, "D", color=figures.INK, markersize=6)
     ax.set(ylim=(-0.4, 1), yticks=[], xlabel="after ÷ before" if ratio else "after − before")
-    ax.set_title(f"{change(claim, effect)}\n{SIGNS[effect.outcome]}".replace("-", "−"), fontsize=9)
+    numbers = change(claim, effect).replace("-", "−")
+    numbers = numbers.replace(" [", "\n[") if len(numbers) > 24 else numbers  # or the column would cut them off
+    ax.set_title(f"{numbers}\n{SIGNS[effect.outcome]}", fontsize=9)
     if ratio and changes.max() > 3 * changes.min():
         ax.set_xscale("log")
         return
