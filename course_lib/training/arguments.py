@@ -1,10 +1,15 @@
 """What `fit` accepts: each check names the argument, what it got and what would do."""
 
+import math
+
 import numpy as np
 import torch
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 from course_lib._inputs import positive, whole
+
+# What `History.frame` holds beside the metrics.
+COLUMNS = ("epoch", "step", "loss", "learning_rate", "gradient_norm", "seconds", "samples_per_second", "memory_mib", "loss_scale")
 
 
 def module(model):
@@ -34,6 +39,8 @@ def optimizer_of(optimizer, parameters, learning_rate):
         return torch.optim.AdamW(parameters, lr=rate, fused=parameters[0].device.type in ("cpu", "cuda"))
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise TypeError(f"optimizer must be a torch.optim.Optimizer over model.parameters(); got {optimizer!r}.")
+    if isinstance(optimizer, torch.optim.LBFGS):
+        raise TypeError("optimizer must take a step from one gradient; got LBFGS, which asks for several. Try torch.optim.AdamW.")
     ours = set(map(id, parameters))
     if not any(id(p) in ours for group in optimizer.param_groups for p in group["params"]):
         raise ValueError("optimizer moves no parameter of this model. Make it from model.parameters().")
@@ -48,13 +55,26 @@ def schedule_of(schedule, optimizer):
         if schedule.optimizer is not optimizer:
             raise ValueError("schedule steers another optimizer. Pass that one too: fit(..., optimizer=..., schedule=...).")
         return schedule
-    if not callable(schedule):
+    if not callable(schedule) or isinstance(schedule, type):
         raise TypeError(f"schedule must be a torch LRScheduler or a function from the step to a factor; got {schedule!r}.")
-    return LambdaLR(optimizer, lambda step: float(schedule(step)))
+
+    def factor(step):
+        value = schedule(step)
+        try:
+            number = float(value)
+        except TypeError:
+            raise TypeError(f"schedule must return one number, the factor of the rate; got {value!r} at step {step}.") from None
+        if not 0 <= number < math.inf:
+            raise ValueError(f"schedule must return a factor of 0 or above; got {number} at step {step}.")
+        return number
+
+    return LambdaLR(optimizer, factor)
 
 
 def function(name, value):
     """Return `value`, a function or None."""
+    if isinstance(value, type):
+        raise TypeError(f"{name} must be a function or None; got the class {value.__name__}. Try {value.__name__}().")
     if value is not None and not callable(value):
         raise TypeError(f"{name} must be a function or None; got {value!r}.")
     return value
@@ -64,12 +84,16 @@ def functions(name, value):
     """Return `value`, a dict from names to functions or None."""
     if value is not None and not (isinstance(value, dict) and all(map(callable, value.values()))):
         raise TypeError(f"{name} must be a dict of functions such as {{'accuracy': f}}, f(output, target); got {value!r}.")
+    for key in value or ():
+        if not isinstance(key, str) or key in COLUMNS or key.startswith("validation_"):
+            raise ValueError(f"{name} has the name {key!r}, which the history uses itself or cannot use. Try 'error'.")
     return value
 
 
-def modules(name, value):
-    """Return `value` as a list of modules."""
+def modules(name, value, model):
+    """Return `value` as a list of modules of `model`."""
     value = list(value) if isinstance(value, (list, tuple, torch.nn.ModuleList, torch.nn.Sequential)) else [value]
-    if not all(isinstance(module, torch.nn.Module) for module in value):
+    ours = set(map(id, model.modules()))
+    if not all(id(module) in ours for module in value):
         raise TypeError(f"{name} must be a list of modules of the model, such as model.blocks; got {value!r}.")
     return value

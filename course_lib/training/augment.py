@@ -23,6 +23,9 @@ def mixup(n_classes, alpha=0.2):
         both = torch._standard_gamma(torch.full((2,), alpha, device=X.device), generator=generator)
         share = both[0] / both.sum()
         order = torch.randperm(len(X), generator=generator, device=X.device)
+        if y.is_floating_point() or (y.device.type == "cpu" and y.max() >= n_classes):  # a GPU checks for itself
+            found = "real numbers" if y.is_floating_point() else f"class {y.max()}"
+            raise ValueError(f"mixup needs labels below n_classes={n_classes}; got {found}.")
         labels = F.one_hot(y, n_classes).to(X.dtype)
         return torch.lerp(X[order], X, share), torch.lerp(labels[order], labels, share)
 

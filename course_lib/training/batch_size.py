@@ -11,7 +11,7 @@ import psutil
 import torch
 
 from .._inputs import positive, whole
-from . import batches, devices, objective
+from . import arguments, batches, devices, objective
 from .untouched import untouched
 
 TIMED_STEPS = 3
@@ -81,18 +81,18 @@ def find_batch_size(model, data, *, loss=None, optimizer=None, device=None, prec
     """
     import pandas as pd
 
-    device = devices.pick(device, model)
-    autocast = devices.autocast(precision, device)
-    rows = batches.of("data", data, 1, device, next(model.parameters()).dtype)
+    device = devices.pick(device, arguments.module(model))
+    autocast, parameters = devices.autocast(precision, device), arguments.trainable(model)
+    rows = batches.of("data", data, 1, device, parameters[0].dtype)
     X, y = _sample(rows)
     if largest is None:
         largest = len(X) if isinstance(rows, batches.InMemory) else LARGEST_OF_A_LOADER
     largest = whole("largest", largest)
     seconds_per_step = positive("seconds_per_step", seconds_per_step, example="5.0", ndim=0)
     limit = _free(device) if memory_limit is None else positive("memory_limit", memory_limit, example="2000", ndim=0)
-    optimizer = torch.optim.AdamW(model.parameters()) if optimizer is None else optimizer
-    loss = loss or objective.default_loss(y)
-    with untouched(model, optimizer), devices.seeded(devices.global_generators(device), 0):
+    optimizer = torch.optim.AdamW(parameters) if optimizer is None else arguments.optimizer_of(optimizer, parameters, 1.0)
+    loss = arguments.function("loss", loss) or objective.default_loss(y)
+    with torch.enable_grad(), untouched(model, optimizer), devices.seeded(devices.global_generators(device), 0):
         model.to(device).train()
         start = _held(device)
         found, stopped = _grow(

@@ -1,6 +1,7 @@
 """Batches: arrays that lie in memory, without a DataLoader's cost, or any DataLoader; and a process's share of each."""
 
 import collections
+import contextlib
 import itertools
 import warnings
 
@@ -68,8 +69,8 @@ class InMemory:
 class Loaded:
     """Batches (X, y) of a DataLoader, or of anything that gives them anew in each epoch."""
 
-    def __init__(self, loader, device):
-        self.loader, self.device = loader, device
+    def __init__(self, loader, device, dtype):
+        self.loader, self.device, self.dtype = loader, device, dtype
         self.generator = getattr(loader, "generator", None)
 
     def __len__(self):
@@ -89,8 +90,13 @@ class Loaded:
             )
         rows = len(batch[0])
         part, own = share(rows, rank, world)
-        X, y = (tensor[part].to(self.device, non_blocking=True) for tensor in batch)
+        X, y = (self._tensor(values[part]) for values in batch)
         return Batch(X, y, rows, own)
+
+    def _tensor(self, values):
+        if not values.is_complex():
+            values = values.to(self.dtype if values.is_floating_point() else torch.long)
+        return values.to(self.device, non_blocking=True)
 
 
 def of(name, data, batch_size, device, dtype, generator=None):
@@ -108,13 +114,16 @@ def of(name, data, batch_size, device, dtype, generator=None):
         if _fits(X, y, device):
             X, y = X.to(device), y.to(device)
         return InMemory(X, y, batch_size, device, generator)
+    if isinstance(data, torch.utils.data.Dataset):
+        raise TypeError(f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}. Try DataLoader({name}, batch_size=64).")
     if isinstance(data, (str, bytes, dict, torch.Tensor, np.ndarray)) or not hasattr(data, "__iter__"):
         raise TypeError(f"{name} must be a pair (X, y) or a DataLoader; got {_what(data)}. Try ({name}, y).")
     if hasattr(data, "__next__"):
         raise TypeError(f"{name} gives its batches once only ({_what(data)}). Pass a DataLoader, which gives them anew in each epoch.")
-    if hasattr(data, "__len__") and len(data) == 0:
-        raise ValueError(f"{name} is empty: it gives no batch.")
-    return Loaded(data, device)
+    with contextlib.suppress(TypeError):  # an iterable data set does not know its length
+        if len(data) == 0:
+            raise ValueError(f"{name} is empty: it gives no batch.")
+    return Loaded(data, device, dtype)
 
 
 def _tensor(name, values, dtype):
@@ -125,6 +134,8 @@ def _tensor(name, values, dtype):
         values = torch.from_numpy(np.require(values, requirements=["C", "W"]))
     if values.ndim == 0 or len(values) == 0:
         raise ValueError(f"{name} is empty or one number: shape {tuple(values.shape)}. Pass at least one row.")
+    if values.is_complex():
+        raise TypeError(f"{name} must hold real numbers; got dtype {values.dtype}. Try torch.view_as_real.")
     if not values.is_floating_point():
         return values.long()
     values = values.to(dtype)
@@ -133,6 +144,32 @@ def _tensor(name, values, dtype):
             f"{name} has {count} NaN or infinite value(s) as {str(dtype).removeprefix('torch.')}. Drop or fill them first."
         )
     return values
+
+
+def suspected(error, rows):
+    """Return what an error of the first step has probably to do with `rows`, if they are in memory; None for no idea."""
+    if not isinstance(rows, InMemory):
+        return None
+    if not rows.X.is_floating_point() and "long" in str(error).lower():
+        return (
+            "X of data holds whole numbers, which the model gets as they are, as tokens. "
+            f"It wants real ones: try X.astype('float32'). PyTorch says: {error}"
+        )
+    if isinstance(error, IndexError) and "Target" in str(error) and not rows.y.is_floating_point():
+        return (
+            f"y of data holds whole numbers from {rows.y.min()} to {rows.y.max()}, which are classes from 0 on: the model needs "
+            f"an output for each. For a regression pass y.astype('float32'). PyTorch says: {error}"
+        )
+    return None
+
+
+def check_same_kind(data, validation):
+    """Raise ValueError if the targets of one are classes and those of the other real numbers: the loss is chosen by `data`."""
+    kinds = ["real" if rows.y.is_floating_point() else "whole" for rows in (data, validation) if isinstance(rows, InMemory)]
+    if len(set(kinds)) == 2:
+        raise ValueError(
+            f"y of validation must be of the kind of y of data, {kinds[0]} numbers; got {kinds[1]} ones. Convert it, or name a loss."
+        )
 
 
 def _fits(X, y, device):

@@ -5,6 +5,7 @@ import math
 import time
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.checkpoint import checkpoint as recomputed
 
@@ -30,13 +31,14 @@ def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None
     loss: function (output, target) -> mean over the rows. None: cross-entropy for whole targets, mean squared error for
         real ones. Label smoothing: `nn.CrossEntropyLoss(label_smoothing=0.1)`.
     metrics: {name: function (output, target) -> mean over the rows}. None: accuracy for whole targets. {}: none.
-    optimizer: a torch Optimizer over `model.parameters()`, which has its own rate. None: AdamW with `learning_rate`.
+    optimizer: a torch Optimizer over `model.parameters()`, or some of them, which has its own rate. None: AdamW with
+        `learning_rate`.
     schedule: a torch LRScheduler on that optimizer, moved on after each step (ReduceLROnPlateau: each epoch), or a
         function from the step (0, 1, ...) to the factor of the rate: `warm_up(cosine(1.0, 1000), 100)` of
         `course_lib.schedules`.
     num_epochs, batch_size, accumulate: a step takes `accumulate` batches; its gradient is that of the mean over all
         their rows, also where the last ones are smaller.
-    clip_norm: largest norm of the gradient (of all parameters together).
+    clip_norm: largest norm of the gradient (of all parameters together that the optimizer moves).
     precision: "fp32", "bf16" or "fp16" (autocast; fp16 with loss scaling).
     device: "cpu", "cuda", "cuda:1", "mps"; None takes the best there is. The model is moved there.
     compile: pass model and loss through `torch.compile`.
@@ -74,8 +76,8 @@ def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None
     one_of("on_divergence", on_divergence, ["raise", "stop"])
     run = Run(model, data, validation, batch_size, device, precision, random_state)
     run.take(loss, metrics, optimizer, learning_rate, schedule, accumulate, clip_norm, patience, ema, augment, compile)
-    with contextlib.ExitStack() as stack:
-        for block in arguments.modules("recompute", recompute):
+    with torch.enable_grad(), contextlib.ExitStack() as stack:
+        for block in arguments.modules("recompute", recompute, model):
             stack.enter_context(_recomputing(block))
         stack.enter_context(devices.seeded(run.global_generators, run.seed + run.rank))
         stack.callback(lambda: run.history.close())
@@ -84,6 +86,10 @@ def fit(model, data, *, validation=None, loss=None, metrics=None, optimizer=None
         stop = stack.enter_context(Stop())
         try:
             end(run, *train(run, num_epochs, bar, stop))
+        except (IndexError, RuntimeError) as error:
+            if run.step == 0 and (reason := batches.suspected(error, run.batches)):
+                raise ValueError(reason) from error
+            raise
         except KeyboardInterrupt:
             end(run, "interrupted", f"Interrupted at once, at step {run.step} (epoch {run.epoch + 1}).")
         except TrainingDiverged as error:
@@ -122,6 +128,8 @@ def train_epoch(run, bar, stop):
             if run.world == 1:  # several processes flush together, at the end of an epoch
                 run.meter.flush()
             bar.show(run.step, run.epoch + 1, run.meter.last_loss())
+    if not run.meter.rows:
+        raise ValueError(f"data gave no batch in epoch {run.epoch + 1}. Pass a DataLoader that gives them anew in each epoch.")
     run.meter.flush()
     run.seconds += time.perf_counter() - began
 
@@ -129,6 +137,8 @@ def train_epoch(run, bar, stop):
 def train_step(run, group, rows):
     """Add up the gradients of a group of batches, and move the weights once."""
     run.optimizer.zero_grad()
+    for parameter in run.left_out:
+        parameter.grad = None
     loss = 0.0
     for number, (X, y, weight) in enumerate(group, 1):
         with fitting.quiet(run.model, last=number == len(group)):
@@ -139,19 +149,22 @@ def train_step(run, group, rows):
 
 def add_gradient(run, X, y, weight, rows):
     """Add the gradient of one batch to those of its step; return its part of the loss."""
-    if run.forward is None:
+    first = run.forward is None
+    if first:
         run.settle(y)
     if run.augment is not None:
         X, y = run.augment(X, y, run.augmenter)
     with run.autocast():
         output, loss = run.forward(X, y)
+    if first:
+        run.check(output, y)
     if weight != 1:
         loss = loss * weight
     value = loss.item() if run.meter.immediate else loss.detach()
     if run.meter.immediate and not run.meter.good(value):
         give_up(run, value, math.nan, rows)
     (loss if run.scaler is None else run.scaler.scale(loss)).backward()
-    run.meter.see(output.detach(), y, len(X) if weight else 0)
+    run.meter.see(output, y, len(X) if weight else 0)
     return value
 
 
@@ -235,8 +248,24 @@ def end(run, stopped, why):
 def _recomputing(block):
     """Inside, forget the activations of a module after its forward pass, and compute them again in the backward pass."""
     forward = block.forward
-    block.forward = lambda *inputs, **named: recomputed(forward, *inputs, use_reentrant=False, **named)
+    norms = [m for m in block.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    once = {"context_fn": lambda: (contextlib.nullcontext(), _keeping_statistics(norms))} if norms else {}
+    block.forward = lambda *inputs, **named: recomputed(forward, *inputs, use_reentrant=False, **once, **named)
     try:
         yield
     finally:
         del block.forward
+
+
+@contextlib.contextmanager
+def _keeping_statistics(norms):
+    """Inside, batch normalizations leave their running statistics alone: those have seen the batch once already."""
+    before = [(norm.momentum, norm.num_batches_tracked.clone()) for norm in norms]
+    for norm in norms:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, (momentum, count) in zip(norms, before):
+            norm.momentum = momentum
+            norm.num_batches_tracked.copy_(count)

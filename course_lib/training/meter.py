@@ -40,6 +40,9 @@ class Meter:
         """Note the output for a batch of `own` rows, for the metrics."""
         if not self.metrics or own == 0:
             return
+        if not isinstance(output, torch.Tensor):  # several outputs, which cannot be joined
+            return self.add(output, target, own)
+        output = output.detach()
         if self.held and output.shape[1:] != self.held[0][0].shape[1:]:
             self.measure()
         self.held.append((output, target))
@@ -52,9 +55,14 @@ class Meter:
         if not self.held:
             return
         output, target = (torch.cat(parts) if len(parts) > 1 else parts[0] for parts in zip(*self.held))
-        for name, metric in self.metrics.items():
-            self.sums[name] = self.sums.get(name, 0.0) + metric(output, target) * len(output)
+        self.add(output, target, len(output))
         self.held, self.size = [], 0
+
+    @torch.no_grad()
+    def add(self, output, target, rows):
+        """Add the metrics of `rows` rows to their sums."""
+        for name, metric in self.metrics.items():
+            self.sums[name] = self.sums.get(name, 0.0) + metric(output, target) * rows
 
     # ---------------------------------------------------------------- now and then
 

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from .._inputs import whole
-from . import batches, devices, objective
+from . import arguments, batches, devices, objective
 from .untouched import untouched
 
 MIB = 2**20
@@ -109,16 +109,16 @@ def profile(model, batch, *, loss=None, optimizer=None, device=None, precision="
     >>> found.frame["layer"].tolist(), found.flops
     (['0', '1', '2', 'loss'], 2588672)
     """
-    num_steps, device = whole("num_steps", num_steps), devices.pick(device, model)
+    num_steps, device = whole("num_steps", num_steps), devices.pick(device, arguments.module(model))
     if device.type not in ("cpu", "cuda"):
         raise ValueError(f"device must be 'cpu' or 'cuda' for profile; got '{device}'. Pass device='cpu'.")
-    autocast = devices.autocast(precision, device)
-    rows = batches.of("batch", batch, 1, device, next(model.parameters()).dtype)
+    autocast, parameters = devices.autocast(precision, device), arguments.trainable(model)
+    rows = batches.of("batch", batch, 1, device, parameters[0].dtype)
     if not isinstance(rows, batches.InMemory):
         raise TypeError(f"batch must be one pair (X, y); got {type(batch).__name__}. Try next(iter(loader)).")
     X, y = rows.X.to(device), rows.y.to(device)
-    loss = loss or objective.default_loss(y)
-    optimizer = torch.optim.AdamW(model.parameters()) if optimizer is None else optimizer
+    loss = arguments.function("loss", loss) or objective.default_loss(y)
+    optimizer = torch.optim.AdamW(parameters) if optimizer is None else arguments.optimizer_of(optimizer, parameters, 1.0)
 
     def forward(rows=None):
         with autocast():
@@ -126,7 +126,7 @@ def profile(model, batch, *, loss=None, optimizer=None, device=None, precision="
             with layers.inside(LOSS):
                 return loss(output, y[:rows])
 
-    with untouched(model, optimizer), devices.seeded(devices.global_generators(device), 0):
+    with torch.enable_grad(), untouched(model, optimizer), devices.seeded(devices.global_generators(device), 0):
         model.to(device).train()
         layers = _Layers(model)
         phases = _time(forward, optimizer, device, num_steps)

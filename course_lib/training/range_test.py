@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from .._inputs import positive, whole
-from . import batches, devices, objective
+from . import arguments, batches, devices, objective
 from .untouched import untouched
 
 SMOOTHING = 0.9  # share of the past in the smoothed loss: it looks back about ten steps
@@ -83,11 +83,12 @@ def lr_range_test(model, data, *, loss=None, optimizer=None, start=1e-6, end=10.
     if end <= start:
         raise ValueError(f"end must be above start; got {end!r} and {start!r}. Try end={1000 * start:g}.")
     rates = np.geomspace(start, end, whole("num_steps", num_steps, minimum=10))
+    parameters, loss = arguments.trainable(model), arguments.function("loss", loss)
     device = devices.pick(device, model)
     shuffle = torch.Generator().manual_seed(whole("random_state", random_state, minimum=0))
-    rows = batches.of("data", data, whole("batch_size", batch_size), device, next(model.parameters()).dtype, shuffle)
-    optimizer = torch.optim.AdamW(model.parameters()) if optimizer is None else optimizer
-    with untouched(model, optimizer), devices.seeded(devices.global_generators(device), random_state):
+    rows = batches.of("data", data, whole("batch_size", batch_size), device, parameters[0].dtype, shuffle)
+    optimizer = torch.optim.AdamW(parameters) if optimizer is None else arguments.optimizer_of(optimizer, parameters, 1.0)
+    with torch.enable_grad(), untouched(model, optimizer), devices.seeded(devices.global_generators(device), random_state):
         losses, smoothed = _climb(model.to(device).train(), rows, loss, optimizer, rates)
     diverged = _has_diverged(smoothed)
     lowest = np.nanargmin(smoothed)

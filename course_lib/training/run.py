@@ -47,7 +47,13 @@ class Run:
         """Take what is done in each step."""
         self.loss, self.metrics = arguments.function("loss", loss), arguments.functions("metrics", metrics)
         self.optimizer = arguments.optimizer_of(optimizer, self.parameters, learning_rate)
+        moved = {id(p) for group in self.optimizer.param_groups for p in group["params"]}
+        self.left_out = [p for p in self.parameters if id(p) not in moved]
+        self.parameters = [p for p in self.parameters if id(p) in moved]
+        self.settings["optimizer"] = type(self.optimizer).__name__
         self.schedule = arguments.schedule_of(schedule, self.optimizer)
+        if loss is None and self.held_out is not None:
+            batches.check_same_kind(self.batches, self.held_out)
         self.accumulate = self.settings["accumulate"] = whole("accumulate", accumulate)
         self.clip_norm = None if clip_norm is None else positive("clip_norm", clip_norm, example="1.0", ndim=0)
         self.patience = None if patience is None else whole("patience", patience)
@@ -69,6 +75,11 @@ class Run:
             return output, loss
 
         self.forward = torch.compile(forward) if self.compile else forward
+
+    def check(self, output, y):
+        """Raise ValueError for a loss or metric that spreads the first batch's outputs over its targets."""
+        for name, function in {"loss": self.loss, **self.metrics}.items():
+            objective.check_pairs(name, function, output, y)
 
     def rate(self):
         return self.optimizer.param_groups[0]["lr"]
@@ -149,9 +160,9 @@ class Run:
 
     def check_same_run(self, state):
         where = f"The checkpoint in {self.checkpoints.folder} is of"
-        here = {name: self.settings[name] for name in ("batch_size", "accumulate", "random_state")}
+        here = {name: self.settings[name] for name in ("batch_size", "accumulate", "random_state", "optimizer")}
         differ = [f"{name} is {state['settings'][name]} there and {value} here" for name, value in here.items()
-                  if state["settings"][name] != value]  # fmt: skip
+                  if state["settings"].get(name, value) != value]  # fmt: skip
         if differ:
             raise CheckpointError(f"{where} another run: {', '.join(differ)}. Name another folder.")
         ours, theirs = ({name: tuple(values.shape) for name, values in weights.items()}

@@ -211,7 +211,7 @@ def test_a_folder_of_another_run_is_refused(tmp_path):
     a_run("adamw", tmp_path, num_epochs=1)
     with pytest.raises(CheckpointError, match="random_state is 0 there and 5 here"):
         a_run("adamw", tmp_path, random_state=5)
-    with pytest.raises(CheckpointError, match="accumulate is 1 there and 2 here"):
+    with pytest.raises(CheckpointError, match="accumulate is 1 there and 2 here, optimizer is AdamW there and SGD here"):
         a_run("sgd", tmp_path)
     with pytest.raises(CheckpointError, match="another model"):
         fit(nn.Linear(4, 3), (np.zeros((9, 4)), np.zeros(9, int)), batch_size=8, checkpoint=tmp_path, device="cpu")

@@ -1,5 +1,6 @@
 """fit against bare PyTorch loops written here: the same batches, the same weights."""
 
+import copy
 import signal
 import threading
 import warnings
@@ -330,6 +331,58 @@ def test_recomputed_activations_give_the_same_weights_with_dropout():
     fit(thrifty, (X, y), num_epochs=2, recompute=[thrifty], device="cpu")
     assert torch.equal(weights(plain), weights(thrifty))
     assert "forward" not in vars(thrifty)
+
+
+def test_recomputed_batch_normalization_counts_each_batch_once():
+    (X, y), plain = blobs(), nn.Sequential(nn.Linear(5, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+    thrifty = copy.deepcopy(plain)
+    fit(plain, (X, y), num_epochs=2, device="cpu")
+    fit(thrifty, (X, y), num_epochs=2, recompute=thrifty, device="cpu")
+    for name, values in plain.state_dict().items():
+        assert torch.equal(values, thrifty.state_dict()[name]), name
+    assert thrifty[1].momentum == 0.1
+
+
+def test_an_optimizer_of_some_parameters_leaves_the_others_out_of_norm_and_clipping():
+    (X, y), whole = blobs(), network()
+    frozen = copy.deepcopy(whole)
+    last = list(frozen.children())[-1]
+    for p in frozen.parameters():
+        p.requires_grad_(False)
+    last.requires_grad_(True)
+    results = [fit(model, (X, y), optimizer=torch.optim.SGD(list(model.children())[-1].parameters(), lr=0.1), clip_norm=0.1,
+                   num_epochs=3, device="cpu") for model in (whole, frozen)]  # fmt: skip
+    np.testing.assert_array_equal(*(history.steps["gradient_norm"] for history in results))
+    assert torch.equal(weights(whole), weights(frozen))
+    norms = results[0].layers.groupby("layer", sort=False)["gradient_norm"].first()  # of one step each, not summed up over steps
+    assert (results[0].layers.groupby("layer", sort=False)["gradient_norm"].max() < 3 * norms).all()
+
+
+def test_a_model_of_several_outputs_with_a_loss_and_metrics_of_its_own():
+    class Twins(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one = network()
+
+        def forward(self, X):
+            logits = self.one(X)
+            return logits, -logits
+
+    (X, y), model, plain = blobs(), Twins(), network()
+    metrics = {"right": lambda output, target: (output[0].argmax(1) == target).float().mean()}
+    history = fit(model, (X, y), loss=lambda output, target: F.cross_entropy(output[0], target), metrics=metrics, num_epochs=2, device="cpu")
+    expected = fit(plain, (X, y), num_epochs=2, device="cpu")
+    assert torch.equal(weights(model), weights(plain))
+    np.testing.assert_allclose(history.frame["right"], expected.frame["accuracy"])
+
+
+def test_fit_trains_inside_no_grad():
+    (X, y), model = blobs(), network()
+    before = weights(model)
+    with torch.no_grad():
+        fit(model, (X, y), num_epochs=1, device="cpu")
+        assert not torch.is_grad_enabled()
+    assert not torch.equal(weights(model), before)
 
 
 def test_compile_passes_model_and_loss_through_torch_compile(monkeypatch):

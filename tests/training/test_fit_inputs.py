@@ -5,13 +5,21 @@ import pytest
 import torch
 from torch import nn
 
-from course_lib.training import fit
+from course_lib.training import fit, find_batch_size, lr_range_test, mixup, profile
 
 X, Y = np.random.default_rng(0).normal(size=(20, 3)), np.arange(20) % 2
 
 
 def model():
     return nn.Linear(3, 2)
+
+
+class Stream(torch.utils.data.IterableDataset):
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __iter__(self):
+        return iter(self.rows)
 
 
 def with_nan():
@@ -67,6 +75,27 @@ CASES = {
     "shapes of a regression": (lambda: fit(model(), (X, X[:, 0])), ValueError, r"output has shape \(20, 2\), y has \(20,\)"),
     "a loss for each row": (lambda: fit(model(), (X, Y), loss=nn.CrossEntropyLoss(reduction="none")), ValueError,
                             r"loss must return one number.*shape \(20,\)"),
+    "the class of a loss": (lambda: fit(model(), (X, Y), loss=nn.MSELoss), TypeError, r"loss must be a function.*class MSELoss. Try MSELoss\(\)"),
+    "a metric called loss": (lambda: fit(model(), (X, Y), metrics={"loss": nn.CrossEntropyLoss()}), ValueError, r"metrics has the name 'loss'"),
+    "a loss that spreads": (lambda: fit(nn.Linear(3, 1), (X, X[:, 0]), loss=lambda o, t: (o - t).abs().mean()), ValueError,
+                            r"loss got outputs of shape \(20, 1\) and targets of shape \(20,\).*Pass y in the shape"),
+    "a metric that spreads": (lambda: fit(nn.Linear(3, 1), (X, X[:, 0]), metrics={"mae": lambda o, t: (o - t).abs().mean()}), ValueError,
+                              r"mae got outputs of shape \(20, 1\)"),
+    "classes in a column": (lambda: fit(model(), (X, Y[:, None])), ValueError, r"y must have \(20,\); got \(20, 1\)"),
+    "a class too many": (lambda: fit(model(), (X, Y + 1), device="cpu"), ValueError, r"whole numbers from 1 to 2, which are classes"),
+    "whole numbers for a model of real ones": (lambda: fit(model(), (np.ones((20, 3), int), Y)), ValueError,
+                                               r"X of data holds whole numbers.*X.astype"),
+    "complex numbers": (lambda: fit(model(), (torch.ones(20, 3, dtype=torch.complex64), Y)), TypeError, r"X of data must hold real numbers"),
+    "a Dataset": (lambda: fit(model(), torch.utils.data.TensorDataset(torch.ones(20, 3), torch.ones(20))), TypeError,
+                  r"got TensorDataset. Try DataLoader\(data"),
+    "validation of another kind": (lambda: fit(model(), (X, Y), validation=(X, Y + 0.5)), ValueError, r"y of validation.*whole numbers; got real"),
+    "no batches in an epoch": (lambda: fit(model(), torch.utils.data.DataLoader(Stream([]))), ValueError, r"data gave no batch in epoch 1"),
+    "LBFGS": (lambda: (lambda net: fit(net, (X, Y), optimizer=torch.optim.LBFGS(net.parameters())))(model()), TypeError, r"got LBFGS"),
+    "a factor that is nan": (lambda: fit(model(), (X, Y), schedule=lambda step: np.nan), ValueError, r"factor of 0 or above; got nan at step 0"),
+    "no factor": (lambda: fit(model(), (X, Y), schedule=lambda step: None), TypeError, r"schedule must return one number.*None at step 0"),
+    "a scheduler's class": (lambda: fit(model(), (X, Y), schedule=torch.optim.lr_scheduler.StepLR), TypeError, r"schedule must be a torch LRScheduler"),
+    "another model's blocks": (lambda: fit(model(), (X, Y), recompute=[model()]), TypeError, r"recompute must be a list of modules of the model"),
+    "mixup of more classes": (lambda: fit(model(), (X, Y + 1), augment=mixup(2)), ValueError, r"mixup needs labels below n_classes=2; got class 2"),
 }  # fmt: skip
 
 
@@ -95,3 +124,35 @@ def test_arrays_are_not_changed():
     fit(model(), (X, Y), num_epochs=2, device="cpu", augment=lambda X, y, generator: (X.mul_(0), y))
     np.testing.assert_array_equal(X, before[0])
     np.testing.assert_array_equal(Y, before[1])
+
+
+@pytest.mark.parametrize("tool", [lr_range_test, find_batch_size, profile])
+def test_the_tools_refuse_what_fit_refuses(tool):
+    for error, message, arguments in [
+        (TypeError, "model must be a torch.nn.Module; got int", {"model": 3}),
+        (TypeError, "loss must be a function", {"loss": nn.MSELoss}),
+        (TypeError, "optimizer must be a torch.optim.Optimizer", {"optimizer": "adam"}),
+    ]:
+        with pytest.raises(error, match=message):
+            tool(**{"model": model(), "data" if tool is not profile else "batch": (X, Y), "device": "cpu", **arguments})
+
+
+def test_a_loss_that_picks_the_column_itself_is_not_refused():
+    metrics = {"a": lambda output, target: (output[:, 0] - target).abs().mean(), "b": lambda output, target: (output.ravel() - target).mean()}
+    fit(nn.Linear(3, 1), (X, X[:, 0]), loss=lambda output, target: ((output.squeeze(1) - target) ** 2).mean(), metrics=metrics, num_epochs=1)
+
+
+def test_batches_of_a_loader_get_the_dtypes_that_arrays_get():
+    X64, y32 = torch.tensor(X), torch.tensor(Y, dtype=torch.int32)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X64, y32), batch_size=20)
+    first, second = model(), model()
+    second.load_state_dict(first.state_dict())
+    fit(first, loader, num_epochs=1, device="cpu")
+    fit(second, (X, Y), num_epochs=1, device="cpu")
+    assert torch.allclose(first.weight, second.weight, atol=1e-6)
+
+
+def test_a_stream_that_does_not_know_its_length():
+    rows = list(zip(torch.tensor(X), torch.tensor(Y)))
+    history = fit(model(), torch.utils.data.DataLoader(Stream(rows), batch_size=8), num_epochs=2, device="cpu")
+    assert history.n_steps == 6
