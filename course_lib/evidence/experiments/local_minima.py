@@ -134,6 +134,11 @@ def decay_from_a_small_rate(seed):
     return constant_and_cosine(seed, rate=0.003)
 
 
+@decay_from_the_edge.counter("the constant rate is the best one, and decays instead")
+def decay_from_the_best_rate(seed):
+    return constant_and_cosine(seed, rate=0.1)
+
+
 def constant_and_cosine(seed, rate):
     return Result(*(trained(seed, 3, default, rate, steps=600, schedule=schedule) for schedule in (constant(1.0), cosine(1.0, 600))))
 
