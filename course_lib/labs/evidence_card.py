@@ -94,7 +94,7 @@ class Card:
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         pairs = [slice(i, i + 2) for i in range(0, len(self.measured.effects), 2)]  # side by side where the page is wide enough
-        pictures = [figures.picture(self.figure(pair), self._said(pair)) for pair in pairs]
+        pictures = [figures.picture(self.figure(pair), self._said(pair) if len(pairs) > 1 else self.alt) for pair in pairs]
         columns = " ".join(picture._repr_mimebundle_()[0]["text/html"] for picture in pictures)
         data, metadata = figures.Picture(_one_below_the_other(pictures), self.alt)._repr_mimebundle_()
         words = [f"<b>{', '.join(self.measured.claim.ids)}</b> {html.escape(table.row(self.measured.claim.id).wording)}"]

@@ -18,6 +18,7 @@ from course_lib.objectives import RippledBowl
 
 STEPS = 200
 STARTS = np.linspace(-4, 4, 32)  # none at a dip or on a crest
+JUMPS = 20  # of the path are drawn as lines; all of them would cover the landscape
 N_ROWS, SPREAD = 64, 3.0  # rows of data behind the bowl, and their standard deviation: the noise of a minibatch
 RATES = np.geomspace(0.1, 16, 18)  # of the sweep, in units of 2/L
 SCHEDULES = {
@@ -46,6 +47,7 @@ def arrivals(schedule, batch_size, height):
     return np.mean(np.abs(run.theta) < 0.5, axis=-1)
 
 
+@functools.lru_cache(maxsize=256)
 def ripple(learning_rate, schedule="constant", batch_size=N_ROWS, height=0.5, start=3.3):
     """Descend the rippled bowl for 200 steps from one start, `learning_rate` in units of 2/L.
 
@@ -114,7 +116,8 @@ class RippleLab(Lab):
         sweep.axvline(1, color=figures.INK, linewidth=1, linestyle="--")
         self.land = self.slow(land.plot([], [], "-", color=figures.BLUE, linewidth=1.4)[0])
         land.plot(0, 0, "*", color=figures.INK, markersize=13)
-        self.path = self.live(land.plot([], [], "o-", color=figures.ORANGE, linewidth=0.7, markersize=2.6, alpha=0.6)[0])
+        self.path = self.live(land.plot([], [], "o", color=figures.ORANGE, markersize=2.6)[0])
+        self.jumps = self.live(land.plot([], [], "-", color=figures.ORANGE, linewidth=0.7)[0])
         self.first = self.live(land.plot([], [], "o", color=figures.INK, fillstyle="none", markersize=9)[0])
         self.last = self.live(land.plot([], [], "D", color=figures.ORANGE, markeredgecolor="white", markersize=9)[0])
         self.rates = self.live(rate.plot([], [], "-", color=figures.ORANGE)[0])
@@ -127,6 +130,7 @@ class RippleLab(Lab):
     def draw(self, arrays):
         theta, losses = arrays["theta"], arrays["losses"]
         self.path.set_data(theta, losses)
+        self.jumps.set_data(theta[:JUMPS], losses[:JUMPS])
         self.first.set_data(theta[:1], losses[:1])
         self.last.set_data(theta[-1:], losses[-1:])
         self.rates.set_data(np.arange(STEPS), np.maximum(arrays["rates"], 1e-4))
